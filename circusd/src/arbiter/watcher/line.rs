@@ -1,0 +1,99 @@
+//! What is told of one process, in order: a hook that is asked holds back what comes after it, and nothing else.
+//!
+//! So the exit of a process is reaped, and its slot filled, while its `reap` event still waits for `before_reap`
+//! (decisions 17), and yet no subscriber sees a `reap` before the `kill`.
+
+use std::collections::VecDeque;
+
+use circus_common::{Signal, config::HookName};
+
+use super::{Watcher, end_policy, hooks::About};
+use crate::arbiter::{
+    hook::{Errand, Occasion, Telling, Wish},
+    id::ProcessId,
+    outbox::Outbox,
+};
+
+/// What is still to be told of one process.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    waiting: VecDeque<Telling>,
+    /// Whether a hook is asked.
+    is_held: bool,
+}
+
+impl Watcher {
+    /// Tells these in order, after what is told already.
+    pub(super) fn tell_of(
+        &mut self,
+        id: ProcessId,
+        tellings: impl IntoIterator<Item = Telling>,
+        out: &mut Outbox,
+    ) {
+        self.lines.entry(id).or_default().waiting.extend(tellings);
+        self.advance_line(id, out);
+    }
+
+    /// The hook that held a line has answered.
+    pub(super) fn line_answered(&mut self, id: ProcessId, out: &mut Outbox) {
+        if let Some(line) = self.lines.get_mut(&id) {
+            line.is_held = false;
+        }
+        self.advance_line(id, out);
+    }
+
+    fn advance_line(&mut self, id: ProcessId, out: &mut Outbox) {
+        while let Some(line) = self.lines.get_mut(&id)
+            && !line.is_held
+        {
+            match line.waiting.pop_front() {
+                Some(Telling::Event(happening)) => out.publish(&self.config.name, happening),
+                Some(Telling::Hook(hook, occasion)) => {
+                    let held = self.ask_hook(hook, About::Line(id), occasion, out);
+                    if let Some(line) = self.lines.get_mut(&id) {
+                        line.is_held = held;
+                    }
+                }
+                None => drop(self.lines.remove(&id)),
+            }
+        }
+    }
+
+    /// Tells everything at once, and no hook: the watcher is given away.
+    pub(super) fn tell_the_rest(&mut self, out: &mut Outbox) {
+        for line in std::mem::take(&mut self.lines).into_values() {
+            for telling in line.waiting {
+                match telling {
+                    Telling::Event(happening) => out.publish(&self.config.name, happening),
+                    Telling::Hook(..) => {}
+                }
+            }
+        }
+    }
+
+    /// Takes up what its processes want of its hooks.
+    pub fn take_wishes(&mut self, out: &mut Outbox) {
+        while !out.wishes.is_empty() {
+            for wish in std::mem::take(&mut out.wishes) {
+                match wish {
+                    Wish::Tell { process, telling } => self.tell_of(process, [telling], out),
+                    Wish::MaySignal { process, pid, signal, errand } => {
+                        self.may_signal(process, pid, signal, errand, out);
+                    }
+                }
+            }
+        }
+    }
+
+    fn may_signal(&mut self, process: ProcessId, pid: i32, signal: Signal, errand: Errand, out: &mut Outbox) {
+        let about = About::Signal { process, signal, errand };
+        let asked = self.ask_hook(HookName::BeforeSignal, about, Occasion::Signal { pid, signal }, out);
+        if asked {
+            return;
+        }
+        let policy = end_policy(&self.config);
+        if let Some(process) = self.processes.get_mut(&process) {
+            process.signal_answered(signal, true, errand, &policy, out);
+        }
+    }
+}
