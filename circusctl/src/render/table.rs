@@ -1,0 +1,267 @@
+//! `status` for a person: one row for each watcher. Printed on a terminal only.
+//!
+//! A row stays on one line: where the terminal is too narrow for all there is to tell, less is told.
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets::NOTHING};
+
+use super::age::{age, short_age};
+
+/// What is known of one watcher. A column that no watcher has a value for is left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row {
+    /// Its name as written.
+    pub name: String,
+    /// Its state as `status` says it.
+    pub state: String,
+    /// Running and wanted processes, as `2/3`.
+    pub processes: Option<String>,
+    /// The pids of its processes.
+    pub pids: Vec<String>,
+    /// The age of its oldest process in seconds.
+    pub uptime: Option<f64>,
+    /// How often a process had to be started again.
+    pub restarts: Option<String>,
+    /// When and how a process ended last.
+    pub last_exit: Option<LastExit>,
+}
+
+/// When and how a process ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LastExit {
+    /// How, in a few words.
+    pub ending: String,
+    /// How, in a word or two.
+    pub short_ending: String,
+    /// How long ago.
+    pub seconds_since: f64,
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug)]
+struct Detail {
+    /// More pids than this are counted, not listed; without any the column is left out.
+    pids: usize,
+    /// Whether lengths of time and endings are said in full.
+    full: bool,
+}
+
+/// From the widest table to the narrowest.
+const DETAILS: [Detail; 5] = [
+    Detail { pids: 4, full: true },
+    Detail { pids: 4, full: false },
+    Detail { pids: 2, full: false },
+    Detail { pids: 1, full: false },
+    Detail { pids: 0, full: false },
+];
+
+/// The blanks between two columns.
+const GAP: u16 = 2;
+
+/// The table with as much detail as fits into `width` columns, states in colour. Names too long for any are wrapped.
+pub fn table(rows: &[Row], width: u16) -> String {
+    let tables = DETAILS.map(|detail| laid_out(rows, detail));
+    let [.., narrowest] = &tables;
+    let fits = |table: &&Table| width_of(table) <= usize::from(width);
+    let mut table = tables.iter().find(fits).unwrap_or(narrowest).clone();
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    let lines = table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+    coloured(&lines, rows).join("\n")
+}
+
+fn laid_out(rows: &[Row], detail: Detail) -> Table {
+    let columns = columns(rows, detail);
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(columns.iter().map(|column| column.title));
+    for row in rows {
+        table.add_row(columns.iter().map(|column| (column.cell)(row, detail)));
+    }
+    for (index, column) in columns.iter().enumerate() {
+        if let Some(built) = table.column_mut(index) {
+            built.set_padding((0, if index + 1 == columns.len() { 0 } else { GAP }));
+            built.set_cell_alignment(column.alignment);
+        }
+    }
+    table
+}
+
+/// How wide the table is when nothing is wrapped.
+fn width_of(table: &Table) -> usize {
+    let widths = table.column_max_content_widths();
+    let gaps = usize::from(GAP) * widths.len().saturating_sub(1);
+    widths.into_iter().map(usize::from).sum::<usize>() + gaps
+}
+
+struct Column {
+    title: &'static str,
+    alignment: CellAlignment,
+    cell: fn(&Row, Detail) -> String,
+}
+
+fn columns(rows: &[Row], detail: Detail) -> Vec<Column> {
+    let text = |title, cell| Column { title, alignment: CellAlignment::Left, cell };
+    let number = |title, cell| Column { title, alignment: CellAlignment::Right, cell };
+    let mut columns =
+        vec![text("NAME", |row, _| row.name.clone()), text("STATE", |row, _| row.state.clone())];
+    if rows.iter().any(|row| row.processes.is_some()) {
+        columns.push(number("PROCS", |row, _| row.processes.clone().unwrap_or_default()));
+    }
+    if detail.pids > 0 && rows.iter().any(|row| !row.pids.is_empty()) {
+        columns.push(text("PIDS", pids));
+    }
+    if rows.iter().any(|row| row.uptime.is_some()) {
+        columns.push(number("UPTIME", uptime));
+    }
+    if rows.iter().any(|row| row.restarts.is_some()) {
+        columns.push(number("RESTARTS", |row, _| row.restarts.clone().unwrap_or_default()));
+        columns.push(text("LAST EXIT", last_exit));
+    }
+    columns
+}
+
+fn pids(row: &Row, detail: Detail) -> String {
+    let shown = row.pids.iter().take(detail.pids).cloned().collect::<Vec<_>>().join(" ");
+    match row.pids.len().saturating_sub(detail.pids) {
+        0 => shown,
+        more => format!("{shown} +{more}"),
+    }
+}
+
+fn uptime(row: &Row, detail: Detail) -> String {
+    row.uptime.map(if detail.full { age } else { short_age }).unwrap_or_default()
+}
+
+fn last_exit(row: &Row, detail: Detail) -> String {
+    let Some(exit) = &row.last_exit else { return String::new() };
+    if detail.full {
+        format!("{} {} ago", exit.ending, age(exit.seconds_since))
+    } else {
+        format!("{}, {} ago", exit.short_ending, short_age(exit.seconds_since))
+    }
+}
+
+/// Colours the word after each row's name. A line whose name was wrapped stays plain.
+fn coloured(lines: &[String], rows: &[Row]) -> Vec<String> {
+    let mut rows = rows.iter().peekable();
+    let colour = |(index, line): (usize, &String)| {
+        if index == 0 {
+            return painted(line, Style::new().bold());
+        }
+        let Some(row) = rows.next_if(|row| line.starts_with(row.name.as_str())) else {
+            return line.clone();
+        };
+        let (name, rest) = line.split_at(row.name.len());
+        let blanks = rest.len() - rest.trim_start().len();
+        match rest[blanks..].strip_prefix(row.state.as_str()) {
+            Some(after) => {
+                format!("{name}{}{}{after}", &rest[..blanks], painted(&row.state, style(&row.state)))
+            }
+            None => line.clone(),
+        }
+    };
+    lines.iter().enumerate().map(colour).collect()
+}
+
+fn style(state: &str) -> Style {
+    let colour = match state {
+        "active" => AnsiColor::Green,
+        "starting" | "stopping" => AnsiColor::Yellow,
+        "stopped" => AnsiColor::Red,
+        _ => return Style::new(),
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+fn painted(text: &str, style: Style) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    fn row(name: &str, state: &str, pids: &[&str]) -> Row {
+        Row {
+            name: name.to_owned(),
+            state: state.to_owned(),
+            processes: Some(format!("{}/2", pids.len())),
+            pids: pids.iter().map(|&pid| pid.to_owned()).collect(),
+            uptime: (!pids.is_empty()).then_some(303.0),
+            restarts: Some("1".to_owned()),
+            last_exit: None,
+        }
+    }
+
+    #[test]
+    fn each_watcher_has_a_row_with_its_state_in_colour() {
+        let rows = [row("web", "active", &["10", "11"]), row("long name", "stopped", &[])];
+        let text = table(&rows, 100);
+        assert_eq!(
+            plain(&text),
+            "NAME       STATE    PROCS  PIDS      UPTIME  RESTARTS  LAST EXIT\n\
+             web        active     2/2  10 11  5 min 3 s         1\n\
+             long name  stopped    0/2                           1"
+        );
+        assert!(text.contains("\u{1b}[32mactive\u{1b}[0m") && text.contains("\u{1b}[31mstopped\u{1b}[0m"));
+    }
+
+    #[test]
+    fn columns_that_nobody_knows_are_left_out() {
+        let row = Row { name: "web".to_owned(), state: "active".to_owned(), ..Row::default() };
+        assert_eq!(plain(&table(&[row], 100)), "NAME  STATE\nweb   active");
+    }
+
+    #[test]
+    fn many_pids_are_counted() {
+        let row = row("web", "active", &["1", "2", "3", "4", "5", "6"]);
+        assert!(plain(&table(&[row], 100)).contains("1 2 3 4 +2"));
+    }
+
+    #[test]
+    fn a_narrower_terminal_is_told_less_and_keeps_each_row_on_one_line() {
+        let web = Row {
+            last_exit: Some(LastExit {
+                ending: "killed by SIGKILL, as asked".to_owned(),
+                short_ending: "SIGKILL".to_owned(),
+                seconds_since: 3_540.0,
+            }),
+            processes: Some("4/4".to_owned()),
+            uptime: Some(84_000.0),
+            ..row("web", "active", &["4100001", "4100002", "4100003", "4100004"])
+        };
+        let rows = [web, row("long-worker", "stopping", &["4100005"])];
+        for width in 67..200 {
+            let text = plain(&table(&rows, width));
+            assert_eq!(text.lines().count(), 3, "{width}:\n{text}");
+            assert!(text.lines().all(|line| line.chars().count() <= usize::from(width)), "{width}:\n{text}");
+        }
+        let second =
+            |width| plain(&table(&rows, width)).lines().nth(1).map(str::to_owned).unwrap_or_default();
+        assert_eq!(
+            second(140),
+            "web          active      4/4  4100001 4100002 4100003 4100004  23 h 20 min         1  \
+             killed by SIGKILL, as asked 59 min 0 s ago"
+        );
+        assert_eq!(
+            second(100),
+            "web          active      4/4  4100001 4100002 4100003 4100004    23 h         1  SIGKILL, 59 min ago"
+        );
+        assert_eq!(
+            second(80),
+            "web          active      4/4  4100001 +3    23 h         1  SIGKILL, 59 min ago"
+        );
+    }
+
+    #[test]
+    fn a_narrow_terminal_loses_no_watcher() {
+        let rows = [row("a very long name of a watcher", "active", &["10", "11"]), row("b", "stopped", &[])];
+        for width in [0, 1, 20, 40] {
+            let text = plain(&table(&rows, width));
+            assert!(text.contains('b'), "{text}");
+        }
+    }
+}
