@@ -1,0 +1,38 @@
+//! circus-plugin: arguments to exit code, nothing else.
+
+use std::{
+    env,
+    error::Error,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use circus_common::{ErrorChain, config::plugin::builtin::Uses};
+use circus_plugin::{
+    cli::{self, Action, Job},
+    host, runner,
+};
+
+fn main() -> ExitCode {
+    let done = match cli::parse(env::args_os()) {
+        Ok(Action::Print(text)) => io::stdout().write_all(text.as_bytes()).map_err(Into::into),
+        Ok(Action::Run(job)) => run(&job),
+        Err(usage) => usage.exit(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("circus-plugin: {}", ErrorChain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(job: &Job) -> Result<(), Box<dyn Error>> {
+    match &job.uses {
+        Uses::Builtin(builtin) => runner::run(*builtin, job)?,
+        Uses::Class(name) => return Err(host::python(name, job).into()),
+        Uses::Program(program) => return Err(host::program(program, job).into()),
+    }
+    Ok(())
+}

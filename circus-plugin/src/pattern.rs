@@ -1,0 +1,83 @@
+//! Python's regular expressions, as `re.match` uses them: anchored at the start.
+//!
+//! They meet bytes from strangers, so the work for one text is bounded.
+
+use fancy_regex::{Regex, RegexBuilder};
+
+use crate::options::{OptionError, wrong};
+
+/// Steps back that one text may cost.
+const BACKTRACK_LIMIT: usize = 100_000;
+
+/// An expression.
+#[derive(Clone, Debug)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Reads the expression of an option.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn new(key: &str, text: &str) -> Result<Self, OptionError> {
+        let anchored = format!(r"\A(?:{text})");
+        match RegexBuilder::new(&anchored).backtrack_limit(BACKTRACK_LIMIT).build() {
+            Ok(regex) => Ok(Self(regex)),
+            Err(error) => Err(wrong(key, text, &error.to_string())),
+        }
+    }
+
+    /// Whether the text begins so. A text that costs too much does not.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text).unwrap_or(false)
+    }
+
+    /// Whether the expression has a group of that name.
+    #[must_use]
+    pub fn has_group(&self, name: &str) -> bool {
+        self.0.capture_names().flatten().any(|known| known == name)
+    }
+
+    /// What stands in a group. Python's `$` also stands before a last line end, so the text is tried without it too.
+    #[must_use]
+    pub fn group<'t>(&self, name: &str, text: &'t str) -> Option<&'t str> {
+        let found = |text: &'t str| Some(self.0.captures(text).ok()??.name(name)?.as_str());
+        found(text).or_else(|| found(text.strip_suffix('\n')?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_anchored_at_the_start_only() {
+        let pattern = Pattern::new("p", "we|db").unwrap();
+        assert!(pattern.matches("web") && pattern.matches("db1") && !pattern.matches("a-web"));
+    }
+
+    #[test]
+    fn groups_are_found_as_in_python() {
+        let pattern = Pattern::new("p", "^(?P<pid>.*);(?P<timestamp>.*)$").unwrap();
+        assert!(pattern.has_group("pid") && !pattern.has_group("x"));
+        assert_eq!(pattern.group("pid", "12;34"), Some("12"));
+        assert_eq!(pattern.group("pid", "12;34\n"), Some("12"));
+        assert_eq!(pattern.group("pid", "12"), None);
+    }
+
+    #[test]
+    fn look_around_works_and_nonsense_is_named() {
+        assert!(Pattern::new("p", r"(?!a)\w+(?=;)").unwrap().matches("b;"));
+        assert!(Pattern::new("msg_regex", "(").unwrap_err().to_string().contains("msg_regex"));
+    }
+
+    #[test]
+    fn a_text_that_would_take_for_ever_is_no_match() {
+        let pattern = Pattern::new("p", r"(?:(a*)*)\1b$").unwrap();
+        let mut text = String::new();
+        (0..5000).for_each(|_| text.write_char('a').unwrap());
+        assert!(!pattern.matches(&text));
+    }
+}
