@@ -1,0 +1,453 @@
+//! Hooks in real Pythons.
+
+use std::{fs, path::Path};
+
+use circus_tests::daemon::{Daemon, Plan, process, skip, wait};
+use serde_json::{Value, json};
+
+/// A module in the daemon's folder that writes down what its hooks are told.
+const MODULE: &str = r#"
+import os
+import signal
+import time
+
+def write(name, text):
+    with open(os.path.join(os.path.dirname(__file__), name), "a") as out:
+        out.write(text + "\n")
+
+def note(watcher, arbiter, hook_name, **kwargs):
+    write("told", "%s %r" % (hook_name, kwargs))
+    return True
+
+def no(watcher, arbiter, hook_name, **kwargs):
+    return False
+
+def nothing(watcher, arbiter, hook_name, **kwargs):
+    pass
+
+def boom(watcher, arbiter, hook_name, **kwargs):
+    raise ValueError("boom")
+
+def hang(watcher, arbiter, hook_name, **kwargs):
+    write("hanging", hook_name)
+    time.sleep(1000)
+
+def die(watcher, arbiter, hook_name, **kwargs):
+    write("dying", hook_name)
+    os._exit(3)
+
+def change(watcher, arbiter, hook_name, **kwargs):
+    watcher.env["FROM_HOOK"] = "yes"
+    watcher.numprocesses = 2
+    watcher.graceful_timeout = 7
+    return True
+
+def figures(watcher, arbiter, hook_name, pid, stats, **kwargs):
+    stats["foo"] = 42
+    stats["wid_seen"] = watcher.processes[pid].wid
+    stats["others"] = [other.name for other in arbiter.watchers]
+    stats["count"] = arbiter.numprocesses()
+    stats["kind"] = arbiter.get_watcher("other").cmd
+    try:
+        arbiter.get_watcher("nobody")
+    except KeyError as error:
+        stats["missing"] = str(error)
+    return True
+
+def restart_itself(watcher, arbiter, hook_name, **kwargs):
+    watcher.call("incr", waiting=True)
+    watcher.notify_event("custom", {"answer": 42})
+    return True
+
+def sockets(watcher, arbiter, hook_name, **kwargs):
+    assert watcher.sockets is arbiter.sockets
+    for name, it in sorted(arbiter.sockets.items()):
+        facts = it.name, it.host, it.port, it.path, it.family.name, it.type.name, it.backlog, it.is_unix, str(it)
+        write("sockets", "%r" % (facts,))
+    return True
+
+def number(watcher, arbiter, hook_name, **kwargs):
+    watcher.args = "fd %d" % arbiter.sockets["web"].fileno()
+    return True
+
+def host(watcher, arbiter, hook_name, **kwargs):
+    write("hosts", "%s %s" % (watcher.name, os.getpid()))
+    return True
+
+def look_around(watcher, arbiter, hook_name, pid, **kwargs):
+    process = watcher.processes[pid]
+    assert watcher.pids == [pid] and len(watcher) == 1, watcher.pids
+    assert process.wid == 1 and 0 <= process.age() < 1000, process
+    assert process.info()["pid"] == pid and process.children() == []
+    assert watcher.env["KEY"] == "value" and watcher.working_dir == os.getcwd(), watcher.working_dir
+    assert (watcher.res_name, watcher.cmd, watcher.priority) == ("we_b", "sleep 1000", 3)
+    assert watcher.status() == watcher.call("status")["status"]
+    assert watcher.free_form == "text" and watcher._options["free_form"] == "text"
+    assert arbiter.get_watcher("we b") is watcher and arbiter.numwatchers() == 2
+    assert [it.name for it in arbiter.iter_watchers()] == ["We b", "other"]
+    assert arbiter.endpoint.startswith("ipc://") and arbiter.check_delay == 5
+    watcher.send_signal(pid, signal.SIGUSR1)
+    arbiter.get_watcher("other").set_numprocesses(2)
+    write("looked", "around")
+    return True
+
+def whoami(watcher, arbiter, hook_name, **kwargs):
+    import helper_module
+    write("who", "%s %s %s" % (os.getuid(), os.getgid(), helper_module.NAME))
+    return True
+"#;
+
+/// Every hook that is called in a life.
+const LIFE: [&str; 10] = [
+    "before_start",
+    "after_start",
+    "before_stop",
+    "after_stop",
+    "before_spawn",
+    "after_spawn",
+    "before_signal",
+    "after_signal",
+    "before_reap",
+    "after_reap",
+];
+
+/// A daemon that has the module in its folder, not started.
+pub(crate) fn prepared(config: &str) -> Daemon {
+    let python = std::env::var("CIRCUS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let daemon = Plan::new(&format!("[circus]\npython = {python}\n{config}")).prepare();
+    fs::write(daemon.path("hooked.py"), MODULE).expect("the module is written");
+    daemon
+}
+
+fn started(config: &str) -> Daemon {
+    let daemon = prepared(config);
+    daemon.spawn();
+    daemon.wait_answers();
+    daemon
+}
+
+/// A stopped watcher `web` with these lines, and another one.
+fn web(lines: &str) -> Daemon {
+    started(&format!(
+        "[watcher:web]\ncmd = sleep 1000\nautostart = False\ngraceful_timeout = 5\n{lines}\n\
+         [watcher:other]\ncmd = sleep 1001\n"
+    ))
+}
+
+/// Whether there is a Python; else the test is skipped.
+pub(crate) fn has_python(test: &str) -> bool {
+    let python = std::env::var("CIRCUS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    skip::can_run(test, &[&python, "-c", "0"])
+}
+
+/// What is in a file, if it is there.
+pub(crate) fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+#[test]
+fn every_hook_is_told_what_circus_tells_it_and_in_its_order() {
+    if !has_python("every_hook_is_told_what_circus_tells_it_and_in_its_order") {
+        return;
+    }
+    let hooks: Vec<String> = LIFE.iter().map(|hook| format!("hooks.{hook} = hooked.note")).collect();
+    let daemon = web(&hooks.join("\n"));
+    let events = daemon.events();
+    daemon.done("start", "web");
+    let pid = daemon.pids("web")[0];
+    events.wait_count("web", "start", 1);
+    events.clear();
+    daemon.done("restart", "web");
+    let expected = "before_stop before_signal after_signal kill before_reap reap after_reap stop after_stop \
+                    before_start before_spawn after_spawn spawn after_start start";
+    let words = || {
+        let words = events.of("web").into_iter().map(|seen| match seen.members.get("name") {
+            Some(name) => name.as_str().unwrap_or_default().to_owned(),
+            None => seen.event,
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    wait::wait_until("the whole restart is published", || words().ends_with("after_start start"));
+    assert_eq!(words(), expected);
+    let told = read(&daemon.path("told"));
+    let line = |hook: &str| told.lines().find(|line| line.starts_with(hook)).unwrap_or_default().to_owned();
+    assert_eq!(line("before_start"), "before_start {}");
+    assert_eq!(line("after_spawn"), format!("after_spawn {{'pid': {pid}}}"));
+    let signal = format!("before_signal {{'pid': {pid}, 'signum': <Signals.SIGTERM: 15>}}");
+    assert_eq!(line("before_signal"), signal);
+    assert!(line("before_reap").starts_with(&format!("before_reap {{'process_pid': {pid}, 'time': ")));
+    let reaped = line("after_reap");
+    for part in [format!("'process_pid': {pid}"), "'exit_code': -15".into(), "'process_status': 2".into()] {
+        assert!(reaped.contains(&part), "{reaped}");
+    }
+}
+
+#[test]
+fn a_result_decides_and_an_exception_is_a_failure() {
+    if !has_python("a_result_decides_and_an_exception_is_a_failure") {
+        return;
+    }
+    for (hook, words, error) in [
+        ("hooks.before_start = hooked.no", "hook_success", "before_start said no"),
+        ("hooks.before_start = hooked:nothing", "hook_success", "before_start said no"),
+        ("hooks.before_start = hooked.boom", "hook_failure", "before_start failed: boom"),
+        ("hooks.after_spawn = hooked.no", "hook_success kill reap stop", "after_spawn said no"),
+        ("hooks.after_start = hooked.no", "spawn hook_success kill reap stop", "after_start said no"),
+        ("hooks.before_start = hooked.boom, True", "hook_failure spawn start", ""),
+        ("hooks.before_stop = hooked.boom", "spawn start", ""),
+    ] {
+        let daemon = web(hook);
+        let events = daemon.events();
+        let reply = daemon.done("start", "web");
+        events.wait_words("web", words);
+        let expected = if error.is_empty() { Value::Null } else { json!({"web": error}) };
+        assert_eq!(reply.get("errors").cloned().unwrap_or_default(), expected, "{hook}");
+        let failure = events.of("web").into_iter().find(|seen| seen.event == "hook_failure");
+        assert!(failure.is_none_or(|seen| seen.members["error"] == "boom"));
+    }
+}
+
+#[test]
+fn a_hook_that_hangs_has_failed_after_its_time_and_its_python_is_replaced() {
+    if !has_python("a_hook_that_hangs_has_failed_after_its_time_and_its_python_is_replaced") {
+        return;
+    }
+    let daemon = web("hook_timeout = 0.5\nhooks.before_start = hooked.hang\n");
+    let reply = daemon.done("start", "web");
+    assert_eq!(reply["errors"], json!({"web": "before_start failed: timed out after 0.5 s (hook_timeout)"}));
+    let set = json!({"name": "web", "options": {"hooks.before_start": "hooked.note"}});
+    daemon.ok("set", set);
+    daemon.done("start", "web");
+    daemon.wait_pids("web", 1);
+    daemon.wait_log("a hook in it does not return");
+}
+
+#[test]
+fn nobody_waits_for_a_hook_and_a_stop_wins() {
+    if !has_python("nobody_waits_for_a_hook_and_a_stop_wins") {
+        return;
+    }
+    let daemon = web("hooks.before_start = hooked.hang\nhooks.before_stop = hooked.note\n");
+    daemon.ok("start", json!({"name": "web"}));
+    wait::wait_until("the hook is called", || daemon.path("hanging").exists());
+    daemon.done("restart", "other");
+    assert_eq!(daemon.status("web"), "starting");
+    daemon.done("stop", "web");
+    assert_eq!(daemon.status("web"), "stopped");
+    // The hook that hangs holds up no other one of its watcher.
+    daemon.ok("set", json!({"name": "web", "options": {"hooks.before_start": "hooked.note"}}));
+    daemon.done("start", "web");
+    daemon.wait_pids("web", 1);
+}
+
+#[test]
+fn a_python_that_dies_fails_its_call_and_another_takes_its_place() {
+    if !has_python("a_python_that_dies_fails_its_call_and_another_takes_its_place") {
+        return;
+    }
+    let daemon = web("hooks.before_start = hooked.die\n");
+    let reply = daemon.done("start", "web");
+    assert_eq!(reply["errors"], json!({"web": "before_start failed: its Python exited with 3"}));
+    daemon.ok("set", json!({"name": "web", "options": {"hooks.before_start": "hooked.note"}}));
+    daemon.done("start", "web");
+    daemon.wait_pids("web", 1);
+}
+
+#[test]
+fn what_a_hook_changes_on_its_watcher_takes_effect() {
+    if !has_python("what_a_hook_changes_on_its_watcher_takes_effect") {
+        return;
+    }
+    let daemon = web("copy_env = True\nhooks.before_start = hooked.change\n");
+    daemon.done("start", "web");
+    let pids = daemon.wait_pids("web", 2);
+    let environment = fs::read(format!("/proc/{}/environ", pids[0])).expect("it lives");
+    assert!(String::from_utf8_lossy(&environment).contains("FROM_HOOK=yes"));
+    let options = daemon.ok("options", json!({"name": "web"}))["options"].clone();
+    assert_eq!((&options["numprocesses"], &options["graceful_timeout"]), (&json!(2), &json!(7.0)));
+}
+
+#[test]
+fn a_hook_may_ask_circusd_and_publish() {
+    if !has_python("a_hook_may_ask_circusd_and_publish") {
+        return;
+    }
+    let daemon = web("hooks.after_start = hooked.restart_itself\nhooks.extended_stats = hooked.figures\n");
+    let events = daemon.events();
+    daemon.done("start", "web");
+    let pids = daemon.wait_pids("web", 2);
+    wait::wait_until("the hook's own event", || events.of("web").iter().any(|seen| seen.event == "custom"));
+    let info = &daemon.ok("stats", json!({"name": "web", "extended": true}))["info"][pids[0].to_string()];
+    assert_eq!(
+        (&info["foo"], &info["wid_seen"], &info["missing"]),
+        (&json!(42), &json!(1), &json!("'nobody'"))
+    );
+    assert_eq!((&info["others"], &info["count"]), (&json!(["other", "web"]), &json!(3)));
+    assert_eq!(info["kind"], "sleep 1001");
+    assert!(info["mem_info1"].is_string());
+    let plain = &daemon.ok("stats", json!({"name": "web"}))["info"][pids[0].to_string()];
+    assert!(plain.get("foo").is_none());
+}
+
+#[test]
+fn hooks_run_as_the_user_of_the_watcher_and_find_its_modules() {
+    let test = "hooks_run_as_the_user_of_the_watcher_and_find_its_modules";
+    // Debian's: one in somebody's home cannot be run by nobody.
+    if !skip::can_run(test, &["/usr/bin/python3", "--version"]) || !skip::is_root(test) {
+        return;
+    }
+    let daemon = prepared(
+        "[watcher:web]\ncmd = sleep 1000\nuid = nobody\npython = /usr/bin/python3\n\
+         hooks.before_start = hooked.whoami\n\
+         [env:web]\nPYTHONPATH = $PWD/modules\n",
+    );
+    fs::create_dir(daemon.path("modules")).expect("a folder is made");
+    fs::write(daemon.path("modules/helper_module.py"), "NAME = 'helper'\n").expect("it is written");
+    fs::write(daemon.path("who"), "").expect("it is written");
+    for (path, mode) in [(daemon.dir().to_owned(), 0o755), (daemon.path("who"), 0o666)] {
+        rustix::fs::chmod(path, mode.into()).expect("the mode is set");
+    }
+    let modules = daemon.path("modules").display().to_string();
+    let config = read(&daemon.config()).replace("$PWD/modules", &modules);
+    fs::write(daemon.config(), config).expect("it is written");
+    daemon.spawn();
+    daemon.wait_answers();
+    daemon.wait_pids("web", 1);
+    assert_eq!(read(&daemon.path("who")), "65534 65534 helper\n");
+}
+
+#[test]
+fn a_hook_that_cannot_be_had_leaves_its_watcher_out_and_is_refused_later() {
+    let test = "a_hook_that_cannot_be_had_leaves_its_watcher_out_and_is_refused_later";
+    if !has_python(test) {
+        return;
+    }
+    let daemon = started(
+        "[watcher:bad]\ncmd = sleep 1000\nhooks.before_start = no.such\n\
+         [watcher:web]\ncmd = sleep 1000\n",
+    );
+    daemon.wait_pids("web", 1);
+    assert_eq!(daemon.ok("list", json!({}))["watchers"], json!(["web"]));
+    daemon.wait_log("circus.ini:5: [watcher:bad] hooks.before_start: no.such cannot be called under");
+    let (code, reason) =
+        daemon.refused("set", json!({"name": "web", "options": {"hooks.after_stop": "hooked.gone"}}));
+    assert_eq!(code, 5);
+    assert!(reason.contains("AttributeError: module 'hooked' has no attribute 'gone'"), "{reason}");
+    let (code, reason) = daemon.refused("reloadconfig", json!({"waiting": true}));
+    assert_eq!(code, 6);
+    assert!(
+        reason.contains("circus.ini:5: [watcher:bad] hooks.before_start: no.such cannot be called under"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn without_its_python_a_hook_is_refused_by_name() {
+    let daemon = Plan::new(
+        "[circus]\npython = /no/python\n[watcher:bad]\ncmd = sleep 1000\nhooks.before_start = a.b\n\
+         [watcher:web]\ncmd = sleep 1000\n",
+    )
+    .start();
+    daemon.wait_pids("web", 1);
+    assert_eq!(daemon.ok("list", json!({}))["watchers"], json!(["web"]));
+    daemon.wait_log("hooks.before_start: a.b cannot be called under /no/python");
+}
+
+/// Two sockets, and what a hook of either daemon writes of them; `DIR` and `PORT` are put in.
+const TWO_SOCKETS: &str = "[socket:Web]\nhost = localhost\nport = PORT\nbacklog = 7\n\
+     [socket:file]\npath = DIR/file.sock\ntype = SOCK_SEQPACKET\n";
+
+const TWO_SEEN: &str = "\
+    ('file', None, None, 'DIR/file.sock', 'AF_UNIX', 'SOCK_SEQPACKET', 2048, True, \"socket 'file' at 'DIR/file.sock'\")\n\
+    ('web', '127.0.0.1', PORT, None, 'AF_INET', 'SOCK_STREAM', 7, False, \"socket 'web' at 127.0.0.1:PORT\")\n";
+
+#[test]
+fn a_hook_sees_the_managed_sockets_as_circus_shows_them() {
+    if !has_python("a_hook_sees_the_managed_sockets_as_circus_shows_them") {
+        return;
+    }
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+    let daemon = prepared(&format!(
+        "[watcher:web]\ncmd = sleep 1000\nuse_sockets = True\nhooks.before_start = hooked.sockets\n{TWO_SOCKETS}"
+    ));
+    let filled = |text: &str| {
+        text.replace("DIR", &daemon.dir().display().to_string()).replace("PORT", &port.to_string())
+    };
+    fs::write(daemon.config(), filled(&read(&daemon.config()))).expect("it is written");
+    daemon.spawn();
+    daemon.wait_answers();
+    daemon.wait_pids("web", 1);
+    assert_eq!(read(&daemon.path("sockets")), filled(TWO_SEEN));
+}
+
+#[test]
+fn the_number_of_a_socket_is_the_one_that_processes_get() {
+    if !has_python("the_number_of_a_socket_is_the_one_that_processes_get") {
+        return;
+    }
+    let daemon = started(
+        "[watcher:web]\ncmd = sh -c 'sleep 1000; true'\nuse_sockets = True\nautostart = False\n\
+         hooks.before_start = hooked.number\n[socket:web]\nhost = 127.0.0.1\nport = 0\n",
+    );
+    daemon.done("start", "web");
+    let pid = daemon.the_pid("web");
+    let args = daemon.option("web", "args");
+    let number = args.as_str().and_then(|args| args.strip_prefix("fd ")).unwrap_or_default().to_owned();
+    let held = fs::read_link(format!("/proc/{pid}/fd/{number}")).expect("it is open there");
+    assert!(held.to_string_lossy().starts_with("socket:"), "{held:?}");
+    // One that is added later is seen too.
+    daemon.ok("addsocket", json!({"name": "late", "options": {"host": "127.0.0.1", "port": 0}}));
+    daemon.ok("set", json!({"name": "web", "options": {"hooks.before_stop": "hooked.sockets"}}));
+    daemon.done("stop", "web");
+    let seen = read(&daemon.path("sockets"));
+    assert!(seen.starts_with("('late', '127.0.0.1', "), "{seen}");
+}
+
+#[test]
+fn the_objects_of_a_hook_have_what_those_of_circus_have() {
+    if !has_python("the_objects_of_a_hook_have_what_those_of_circus_have") {
+        return;
+    }
+    let daemon = prepared(
+        "[watcher:We b]\ncmd = sleep 1000\npriority = 3\nautostart = False\nfree_form = text\n\
+         hooks.before_reap = hooked.note\nhooks.extended_stats = hooked.look_around\n\
+         [env:We b]\nKEY = value\n[watcher:other]\ncmd = sleep 1001\n",
+    );
+    daemon.spawn();
+    daemon.wait_answers();
+    daemon.done("start", "we b");
+    let pid = daemon.the_pid("we b");
+    daemon.ok("stats", json!({"name": "we b", "extended": true}));
+    assert_eq!(read(&daemon.path("looked")), "around\n");
+    daemon.wait_pids("other", 2);
+    // The signal that the hook sends ends the process.
+    daemon.wait_other("we b", pid);
+}
+
+#[test]
+fn watchers_share_a_python_that_has_the_same_modules_and_user() {
+    if !has_python("watchers_share_a_python_that_has_the_same_modules_and_user") {
+        return;
+    }
+    let watcher =
+        |name: &str| format!("[watcher:{name}]\ncmd = sleep 1000\nhooks.before_start = hooked.host\n");
+    let daemon =
+        started(&format!("{}{}{}[env:c]\nPYTHONPATH = /nowhere\n", watcher("a"), watcher("b"), watcher("c")));
+    for name in ["a", "b", "c"] {
+        daemon.wait_pids(name, 1);
+    }
+    let hosts = read(&daemon.path("hosts"));
+    let host = |name: &str| {
+        let line = hosts.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_default().trim().parse::<i32>().expect("a pid")
+    };
+    assert_eq!(host("a"), host("b"), "{hosts}");
+    assert_ne!(host("a"), host("c"), "{hosts}");
+    // One that is killed is missed only by its next hook.
+    process::kill(host("a"));
+    daemon.done("restart", "a");
+    let later = read(&daemon.path("hosts"));
+    assert_eq!(later.lines().count(), 4, "{later}");
+    assert!(!later.lines().last().unwrap_or_default().ends_with(&host("a").to_string()), "{later}");
+}
