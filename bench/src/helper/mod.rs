@@ -1,0 +1,4 @@
+//! The processes that stand for the limits.
+
+pub mod bare;
+pub mod echo;

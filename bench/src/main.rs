@@ -1,0 +1,7 @@
+//! Arguments to exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    circus_bench::main()
+}
