@@ -88,8 +88,8 @@ pub(super) struct Process {
     /// By how many pages the quick count of resident memory was wrong at that look: what the processors had not
     /// handed in. It changes little while a process rests, and matters little while it grows.
     correction: i64,
-    /// The name at the last look at what is read rarely; an exec changes it.
-    command: [u8; 16],
+    /// What it ran at the last look at what is read rarely.
+    image: Image,
     read_in: u64,
     gone: u32,
 }
@@ -116,7 +116,7 @@ impl Process {
             before: None,
             rare: None,
             correction: 0,
-            command: [0; 16],
+            image: Image { command: [0; 16], stack: 0 },
             read_in: 0,
             gone: 0,
         }
@@ -147,7 +147,7 @@ impl Process {
                 match Stat::parse(self.member.pid, line) {
                     Some(stat) if stat.lives() && self.is_same(&stat) => {
                         self.gone = 0;
-                        Reading::Alive(Box::new(self.figures(&stat, command(line), machine)))
+                        Reading::Alive(Box::new(self.figures(&stat, Image::of(&stat, line), machine)))
                     }
                     Some(_) | None => self.ended(),
                 }
@@ -193,8 +193,8 @@ impl Process {
         }
     }
 
-    fn figures(&mut self, stat: &Stat, command: [u8; 16], machine: &mut Machine) -> Figures {
-        let rare = self.rare(stat, command, machine);
+    fn figures(&mut self, stat: &Stat, image: Image, machine: &mut Machine) -> Figures {
+        let rare = self.rare(stat, image, machine);
         let rss = machine.bytes(stat.rss.saturating_add_signed(self.correction));
         let created = machine.created(stat.start);
         Figures {
@@ -212,12 +212,12 @@ impl Process {
     }
 
     /// What is read rarely, from now or from before.
-    fn rare(&mut self, stat: &Stat, command: [u8; 16], machine: &mut Machine) -> Rare {
+    fn rare(&mut self, stat: &Stat, image: Image, machine: &mut Machine) -> Rare {
         let pid = self.member.pid;
         // Spread over the rounds, so that each of them costs the same.
         let due = self.read_in.wrapping_add(u64::from(pid.unsigned_abs())).is_multiple_of(RARELY);
         if let Some(rare) = &self.rare
-            && command == self.command
+            && image == self.image
             && !due
             // In the middle of an exec there is no command line yet.
             && rare.program.is_some()
@@ -227,7 +227,7 @@ impl Process {
         let rare = Rare::read(pid, machine);
         self.correction =
             rare.resident.map_or(0, |exact| exact.cast_signed().saturating_sub(stat.rss.cast_signed()));
-        self.command = command;
+        self.image = image;
         self.rare = Some(rare.clone());
         rare
     }
@@ -245,6 +245,21 @@ impl Process {
         } else {
             0.0
         }
+    }
+}
+
+/// What tells that a process runs another program than before: an exec changes the name or, to a program of the same
+/// name, the place of the stack. A line that is written in the middle of an exec may have the new name beside the old
+/// memory, so the name alone is not enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Image {
+    command: [u8; 16],
+    stack: u64,
+}
+
+impl Image {
+    fn of(stat: &Stat, line: &[u8]) -> Self {
+        Self { command: command(line), stack: stat.stack }
     }
 }
 
@@ -306,13 +321,13 @@ mod tests {
         for mut machine in [Machine::look(), Machine::without_places()] {
             let mut sleeper = Sleeper::start();
             let mut process = Process::new(sleeper.member());
-            let mut figures = alive(process.read(1, &mut machine));
-            // Its exec may be under way, between one look and the other.
-            while figures.rss == 0 || figures.vms < figures.rss {
-                figures = alive(process.read(1, &mut machine));
-            }
-            assert!(figures.rss > 0 && figures.vms >= figures.rss && figures.threads == 1, "{figures:?}");
-            assert!(figures.age < 60.0 && figures.cpu.abs() < f64::EPSILON, "{figures:?}");
+            // Its exec may be under way at the first looks; `spawn` waits for its success, not for its end.
+            let figures = (1..1_000_000)
+                .map(|round| alive(process.read(round, &mut machine)))
+                .find(|figures| figures.rss > 0 && figures.vms >= figures.rss)
+                .expect("the memory of a program that runs");
+            assert_eq!(figures.threads, 1, "{figures:?}");
+            assert!(figures.age < 60.0, "{figures:?}");
             alive(process.read(2, &mut machine));
             sleeper.end();
             assert_eq!(process.read(3, &mut machine), Reading::Gone { rounds: 1 });

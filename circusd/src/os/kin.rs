@@ -159,6 +159,7 @@ mod tests {
             start,
             vsize: 0,
             rss: 0,
+            stack: 0,
         }
     }
 

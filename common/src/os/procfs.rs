@@ -30,6 +30,8 @@ pub struct Stat {
     pub vsize: u64,
     /// Resident memory in pages, roughly: see [`resident`].
     pub rss: u64,
+    /// Where its stack begins: another place after each exec; 0 where that is not for us.
+    pub stack: u64,
 }
 
 /// A process that cannot be mistaken for a later one of the same number.
@@ -53,6 +55,7 @@ impl Stat {
         let start = fields.nth(1)?.parse().ok()?;
         let vsize = fields.next()?.parse().ok()?;
         let rss = fields.next()?.parse().ok()?;
+        let stack = fields.nth(3)?.parse().ok()?;
         Some(Self {
             pid,
             state,
@@ -65,6 +68,7 @@ impl Stat {
             start,
             vsize,
             rss,
+            stack,
         })
     }
 
@@ -122,7 +126,7 @@ mod tests {
     use super::*;
 
     const LINE: &[u8] =
-        b"42 (a) b (c) S 1 42 40 0 -1 4194560 100 0 0 0 7 5 0 0 20 -3 1 0 9911 1048576 256 1844 1 1 0\n";
+        b"42 (a) b (c) S 1 42 40 0 -1 4194560 100 0 0 0 7 5 0 0 20 -3 1 0 9911 1048576 256 1844 1 1 77 0\n";
 
     #[test]
     fn the_fields_begin_after_the_last_parenthesis() {
@@ -139,13 +143,14 @@ mod tests {
             start: 9911,
             vsize: 1_048_576,
             rss: 256,
+            stack: 77,
         };
         assert_eq!(stat, wanted);
     }
 
     #[test]
     fn a_cut_line_is_nobody() {
-        let last = LINE.windows(4).position(|bytes| bytes == b" 256").expect("it is there");
+        let last = LINE.windows(4).position(|bytes| bytes == b"1 77").expect("it is there");
         for end in 0..=last {
             assert_eq!(Stat::parse(42, &LINE[..end]), None, "{end}");
         }
