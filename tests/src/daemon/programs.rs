@@ -1,7 +1,8 @@
 //! Where the programs under test are: beside the test itself, as cargo lays them down.
 //!
-//! `cargo test --workspace` builds them before any test runs. `cargo test -p circus-tests` does not, so a program that
-//! is missing or older than its sources is built here, once, with the profile the tests have.
+//! `cargo test --workspace` builds them before any test runs, for each of their packages has tests of its own
+//! program: cargo builds no program without. `cargo test -p circus-tests` does not, so a program that is missing
+//! or older than its sources is built here, once, with the profile the tests have.
 
 use std::{
     env, fs,
