@@ -141,7 +141,7 @@ fn the_effects_that_show_later() {
     daemon.set("web", "stop_signal", json!(12));
     daemon.set("web", "respawn", json!(false));
     daemon.ok("kill", json!({"name": "web", "waiting": true}));
-    daemon.wait_status("web", "stopped");
+    events.wait_count("web", "stop", 1);
     assert!(events.story("web").contains("reap(1,-12)"), "{}", events.story("web"));
     assert!(!process::lives(pid));
     daemon.set("web", "numprocesses", json!(3));

@@ -64,12 +64,16 @@ fn without_respawn_the_last_exit_stops_the_watcher() {
 
 #[test]
 fn max_age_ends_a_process_and_replaces_it() {
-    let daemon = Daemon::start("[watcher:web]\ncmd = sleep 1000\nmax_age = 1\nmax_age_variance = 0\n");
+    let daemon = Daemon::start(
+        "[watcher:web]\ncmd = sleep 1000\nmax_age = 1\nmax_age_variance = 0\nautostart = False\n",
+    );
     let events = daemon.events();
-    events.wait_count("web", "spawn", 2);
+    daemon.done("start", "web");
+    events.wait_count("web", "spawn", 3);
     let story = events.story("web");
-    assert!(story.starts_with("kill(1) reap(1,-15) spawn(2) kill(2) reap(2,-15) spawn(3)"), "{story}");
-    assert_eq!(events.of("web")[1].members["expected"], json!(true));
+    let wanted = "spawn(1) start kill(1) reap(1,-15) spawn(2) kill(2) reap(2,-15) spawn(3)";
+    assert!(story.starts_with(wanted), "{story}");
+    assert_eq!(events.of("web")[3].members["expected"], json!(true));
 }
 
 #[test]
