@@ -48,6 +48,13 @@ impl Listener {
         self.lock().clone()
     }
 
+    /// The newest message of a topic.
+    #[must_use]
+    pub fn newest(&self, topic: &str) -> Option<Value> {
+        let heard = self.lock();
+        heard.iter().rfind(|(name, _)| name == topic).map(|(_, value)| value.clone())
+    }
+
     /// Forgets what was heard.
     pub fn forget(&self) {
         self.lock().clear();
