@@ -12,25 +12,14 @@ use std::{
     time::SystemTime,
 };
 
-/// The folders whose files go into the programs.
-const SOURCES: [&str; 7] = [
-    "common/src",
-    "circusd/src",
-    "circusctl/src",
-    "circus-plugin/src",
-    "circus-stats/src",
-    "circus-top/src",
-    "examples/own-plugin/src",
-];
-
-/// The programs and their packages.
-const PROGRAMS: [(&str, &str); 6] = [
-    ("circusd", "circusd"),
-    ("circusctl", "circusctl"),
-    ("circus-plugin", "circus-plugin"),
-    ("circusd-stats", "circus-stats"),
-    ("circus-top", "circus-top"),
-    ("own-plugin", "own-plugin"),
+/// The programs, their packages and where these lie.
+const PROGRAMS: [(&str, &str, &str); 6] = [
+    ("circusd", "circusd", "circusd"),
+    ("circusctl", "circusctl", "circusctl"),
+    ("circus-plugin", "circus-plugin", "circus-plugin"),
+    ("circusd-stats", "circus-stats", "circus-stats"),
+    ("circus-top", "circus-top", "circus-top"),
+    ("own-plugin", "own-plugin", "examples/own-plugin"),
 ];
 
 /// The path of circusd, circusctl, circus-plugin, circusd-stats, circus-top or the example of a plugin.
@@ -50,9 +39,12 @@ fn folder() -> PathBuf {
     let test = env::current_exe().expect("a test knows where it is");
     // target/PROFILE/deps/TEST
     let folder = test.ancestors().nth(2).expect("cargo puts tests two folders deep").to_owned();
-    let newest = SOURCES.iter().filter_map(|folder| newest(&workspace().join(folder))).max();
-    let built = PROGRAMS.map(|(program, _)| modified(&folder.join(program)));
-    if built.iter().any(|built| *built < newest) {
+    let sources = |of: &str| newest(&workspace().join(of).join("src"));
+    let common = sources("common");
+    // Each beside its own sources: cargo leaves alone what a change does not concern.
+    let is_old =
+        |(program, _, of): (&str, &str, &str)| modified(&folder.join(program)) < sources(of).max(common);
+    if PROGRAMS.into_iter().any(is_old) {
         build(&folder);
     }
     folder
@@ -70,7 +62,7 @@ fn build(folder: &Path) {
     let target = folder.parent().expect("cargo puts profiles into the target folder");
     let done = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--bins", "--profile", profile])
-        .args(PROGRAMS.iter().flat_map(|(_, package)| ["--package", package]))
+        .args(PROGRAMS.iter().flat_map(|(_, package, _)| ["--package", package]))
         .arg("--target-dir")
         .arg(target)
         .current_dir(workspace())
