@@ -1,7 +1,7 @@
 //! CommandReloader: restarts a watcher whose program, script or watched files were changed.
 //!
 //! What a watcher runs follows from its options; where those files are, the runner finds out. The first sight of a
-//! file is no change, and a file that is missing for a moment, as while it is replaced, is none either (D-31).
+//! file is no change, and a file that is missing for a moment, as while it is replaced, is none either.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

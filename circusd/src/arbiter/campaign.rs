@@ -1,7 +1,7 @@
 //! Work on several watchers in the order of their priorities: start-up, start-all, restart of several, reload-all.
 //!
 //! With a global warm-up delay one watcher is started after the other; without, watchers of equal priority do not
-//! wait for each other and a lower one begins when the higher ones let it (decisions 3).
+//! wait for each other and a lower one begins when the higher ones let it.
 
 use std::collections::{BTreeSet, VecDeque};
 

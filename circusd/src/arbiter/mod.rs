@@ -72,7 +72,7 @@ pub struct Setup {
     pub sockets: Vec<OpenSocket>,
     /// circusd's environment and directory, for watchers that are added later.
     pub host: Host,
-    /// Spawns that may be under way at one time (decisions 3).
+    /// Spawns that may be under way at one time.
     pub spawns_in_flight: usize,
     /// Seed of all randomness.
     pub seed: u64,
@@ -504,7 +504,7 @@ impl Arbiter {
 /// However small `check_delay` is, a crash loop is no busy loop.
 const LEAST_PAUSE: Duration = Duration::from_millis(10);
 
-/// The longest pause of a back-off: `check_delay`, or 5 s where that is switched off (decisions 5).
+/// The longest pause of a back-off: `check_delay`, or 5 s where that is switched off.
 fn backoff_cap(config: &Config) -> Duration {
     let delay = config.circus.check_delay;
     if delay > 0.0 { seconds(delay).max(LEAST_PAUSE) } else { Duration::from_secs(5) }

@@ -1,7 +1,15 @@
 //! Operations of a watcher: the promise of an answer about work that lasts.
 //!
-//! Per watcher one runs and the others queue. What joins, queues or supersedes is the table of decisions 1;
-//! it stands in [`Operations::admit`] and nowhere else.
+//! Per watcher one runs and the others queue. What becomes of one that arrives while another runs:
+//!
+//! | arrives | while a start runs | while a stop runs | while a restart or reload runs |
+//! |---|---|---|---|
+//! | start | joins it | is queued | joins it |
+//! | stop | supersedes it and all that is queued | joins it | supersedes it and all that is queued |
+//! | restart, reload | is queued, or joins a queued one | the same | the same |
+//! | removal | supersedes all | joins it, then removes | supersedes all |
+//!
+//! [`Operations::admit`] applies it and nothing else does. Changes of the number, `kill` and `signal` do not queue.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -211,7 +219,7 @@ impl Operations {
         !kind.supersedes() && !joins && self.waiting.len() >= QUEUE_LIMIT
     }
 
-    /// Applies the table of decisions 1.
+    /// Applies the table above.
     pub fn admit(&mut self, operation: Operation) -> Admission {
         if operation.kind.supersedes() {
             return self.supersede(operation);

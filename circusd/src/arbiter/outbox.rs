@@ -43,7 +43,7 @@ pub(super) struct Outbox {
     pub wishes: Vec<Wish>,
     /// Figures that `extended_stats` was asked about.
     pub figures: VecDeque<Added>,
-    /// The longest pause between two tries (decisions 5).
+    /// The longest pause between two tries.
     pub backoff_cap: Duration,
     /// What helpers are started with.
     pub surroundings: Surroundings,

@@ -10,7 +10,7 @@ use super::socket::SocketPlan;
 /// A planned transaction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Plan {
-    /// `[circus]` keys whose change needs the restart in place (decisions 12).
+    /// `[circus]` keys whose change needs the restart in place.
     pub reasons: Vec<&'static str>,
     /// `[circus]` keys that change while everything runs.
     pub settings: Vec<&'static str>,

@@ -2,7 +2,7 @@
 //!
 //! A deliberate end is: find the members, send the stop signal, SIGKILL at the deadline, then see to the
 //! members that outlived it. A crash frees its slot at once if its process group is empty, and the search for
-//! members that left the group follows (decisions 2).
+//! members that left the group follows.
 //!
 //! Invariant: no signal is emitted for a process whose exit was handled, nor for a member known to be gone.
 

@@ -1,6 +1,6 @@
 //! A slot: the numbered place of a process in its watcher, which outlives the processes in it.
 //!
-//! Holds the back-off of a crashing slot (decisions 5) and the last exits that `why` shows.
+//! Holds the back-off of a crashing slot and the last exits that `why` shows.
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -69,7 +69,7 @@ impl StreamOrder {
     }
 }
 
-/// What a `logs` request asks (decisions 22).
+/// What a `logs` request asks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogsQuestion {
     /// Of which watcher.

@@ -1,4 +1,4 @@
-//! `[circus]` settings that change while everything runs: log, umask, pid file (decisions 12).
+//! `[circus]` settings that change while everything runs: log, umask, pid file.
 
 use std::path::{Path, PathBuf};
 

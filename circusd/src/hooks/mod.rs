@@ -302,7 +302,7 @@ impl Hooks {
         }
     }
 
-    /// A hook asks: as any client would, but a change of its own watcher is never waited for (decisions 17).
+    /// A hook asks: as any client would, but a change of its own watcher is never waited for.
     fn ask(
         &mut self,
         asker: Asker,

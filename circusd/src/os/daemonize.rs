@@ -2,7 +2,7 @@
 //!
 //! [`daemonize`] forks twice around a new session, so that the daemon has no terminal and can get none. The first
 //! parent stays until the daemon says through a pipe that it is ready, or why it will never be, and ends with
-//! that answer: `circusd --daemon && ...` means what it says (D-36). Directory and umask stay as they are.
+//! that answer: `circusd --daemon && ...` means what it says. Directory and umask stay as they are.
 //!
 //! Descriptors 0, 1 and 2 go to /dev/null only once the daemon is ready: until then its log reaches the terminal.
 //!

@@ -177,7 +177,7 @@ impl Os {
         self.granted
     }
 
-    /// How many spawns may be under way at one time: four for each spawner thread (decisions 3).
+    /// How many spawns may be under way at one time: four for each spawner thread.
     #[must_use]
     pub fn spawn_places(&self) -> usize {
         4 * self.spawners.threads()

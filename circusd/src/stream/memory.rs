@@ -1,4 +1,4 @@
-//! What is remembered of the last output, and who is waiting to read it (decisions 18 and 22).
+//! What is remembered of the last output, and who is waiting to read it.
 //!
 //! Lines are numbered over the whole daemon, from its start in microseconds since the epoch on. So a number never
 //! means two lines, also not after a restart or when a watcher is removed and added again: whoever follows simply asks

@@ -68,7 +68,7 @@ pub enum Order {
         /// The end to write, which need not be non-blocking.
         fd: OwnedFd,
     },
-    /// Answer a `logs` request (decisions 22).
+    /// Answer a `logs` request.
     Logs {
         /// Whose question.
         request: RequestId,

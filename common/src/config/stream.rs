@@ -1,4 +1,4 @@
-//! Output streams: from `stdout_stream.*` to what a sink needs to know (circus-streams 1 and 4).
+//! Output streams: from `stdout_stream.*` to what a sink needs to know.
 //!
 //! A stream is read as a whole, from the text of a file or the JSON of an `add` or `set`. Keys without a meaning are
 //! accepted, as in Circus: a Python class may want them, and [`StreamConfig::warnings`] names those that look misspelt.

@@ -27,7 +27,7 @@ pub(super) struct Surroundings<'s> {
 /// All watchers, sorted by name; those that cannot be created are left out.
 ///
 /// Commands find a watcher by its name in lower case: of two that would be the same, the first in order of creation
-/// stays (D-37).
+/// stays.
 pub(super) fn read(
     sections: &Sections,
     around: &Surroundings<'_>,

@@ -108,7 +108,7 @@ impl Event {
         format!("{root}.{}.{}", res_name(&self.watcher), self.happening.word())
     }
 
-    /// Whether it is one that Circus does not have: those go to `events_endpoint` only (decisions 22).
+    /// Whether it is one that Circus does not have: those go to `events_endpoint` only.
     #[must_use]
     pub const fn is_own(&self) -> bool {
         matches!(

@@ -1,10 +1,10 @@
-//! The rules every story is held to: each with its name, where it comes from, and its wording.
+//! The rules every story is held to: each with its name and its wording.
 //!
 //! This is the one list. A broken rule is reported by its name; docs/testing.md shows the list, and a test compares.
 
 /// Declares the rules once.
 macro_rules! rules {
-    ($($rule:ident $name:literal $origin:literal $text:literal;)*) => {
+    ($($rule:ident $name:literal $text:literal;)*) => {
         /// What must hold.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Rule {
@@ -21,12 +21,6 @@ macro_rules! rules {
                 match self { $(Self::$rule => $name,)* }
             }
 
-            /// The specification it stands for.
-            #[must_use]
-            pub const fn origin(self) -> &'static str {
-                match self { $(Self::$rule => $origin,)* }
-            }
-
             /// Its wording.
             #[must_use]
             pub const fn text(self) -> &'static str {
@@ -37,79 +31,79 @@ macro_rules! rules {
 }
 
 rules! {
-    OneAnswer "one-answer" "decisions 1"
+    OneAnswer "one-answer"
         "A request that wants an answer gets exactly one; a cast gets none.";
-    SpawnOnce "spawn-once" "architecture 3"
+    SpawnOnce "spawn-once"
         "A process is spawned once, and never while another one has its slot.";
-    SpawnsInFlight "spawns-in-flight" "decisions 3"
+    SpawnsInFlight "spawns-in-flight"
         "Never more spawns are under way than the machine has room for.";
-    SpawnTold "spawn-told" "circus-lifecycle 4"
+    SpawnTold "spawn-told"
         "Each spawn that succeeded is published in the same breath or when after_spawn has accepted it, unless the process was released.";
-    ReapTold "reap-told" "architecture 3"
+    ReapTold "reap-told"
         "Each exit is published once, in the same breath or when the hook that is asked about the process has answered, and before the watcher's `stop`.";
-    NoSignalToDead "no-signal-to-the-dead" "decisions 28"
+    NoSignalToDead "no-signal-to-the-dead"
         "No signal is emitted for a process whose exit was handled, nor for a member known to be gone.";
-    Grace "grace" "decisions 28"
+    Grace "grace"
         "No SIGKILL before graceful_timeout, unless it is 0, the signal itself is 9, or a second INT or TERM said so.";
-    GraceOfMembers "grace-of-members" "decisions 2"
+    GraceOfMembers "grace-of-members"
         "No SIGKILL for a member before the grace of the process it belongs to is over.";
-    KillInTime "kill-in-time" "circus-lifecycle 4"
+    KillInTime "kill-in-time"
         "Who was asked to end and has not by the end of the longest grace that was allowed gets SIGKILL then.";
-    LegalEvents "legal-events" "decisions 14"
+    LegalEvents "legal-events"
         "Spawn before reap, one of each for a life; no kill after the reap; start and stop by turns; a reload only of what has started.";
-    Expected "expected" "decisions 10"
+    Expected "expected"
         "The end of whoever was asked to end is expected.";
-    StopIsEnd "stop-is-end" "decisions 2"
+    StopIsEnd "stop-is-end"
         "With `stop` no process of the watcher is there or coming, and no member of one that was found or is in its group.";
-    ForgetOnce "forget-once" "architecture 3"
+    ForgetOnce "forget-once"
         "A process is forgotten once, after its end, and never surveyed after that.";
-    ReleaseRunning "release-running" "decisions 27"
+    ReleaseRunning "release-running"
         "Only a running process is released.";
-    NoBusyLoop "no-busy-loop" "architecture 2"
+    NoBusyLoop "no-busy-loop"
         "Deadlines do not come without end at one moment: waiting is a deadline in the future.";
-    BackOff "back-off" "decisions 5"
+    BackOff "back-off"
         "A slot whose processes end young and unasked is filled after 0, 0.1, 0.2, 0.4 s ... up to check_delay, not sooner.";
-    RetryPause "retry-pause" "decisions 5"
+    RetryPause "retry-pause"
         "After a failed spawn a watcher's next try comes 0.1 s later or more, and one at a time until one succeeds.";
-    TrueList "true-list" "decisions 24"
+    TrueList "true-list"
         "`list` and `numprocesses` name exactly the processes that were spawned and have not exited, in order of spawn.";
-    TrueStatus "true-status" "decisions 24"
+    TrueStatus "true-status"
         "A watcher whose `status` is stopped has no process.";
-    LeaveEmpty "leave-empty" "circus-lifecycle 6"
+    LeaveEmpty "leave-empty"
         "The daemon leaves when no process is there or coming.";
-    StreamOrders "stream-orders" "circus-streams 3"
+    StreamOrders "stream-orders"
         "The data plane is told of a stream before a process writes to it, and of its end after the last one; nothing after a removal.";
-    HookOnce "hook-once" "circus-hooks 2"
+    HookOnce "hook-once"
         "A hook is asked each question once, and only a question that is open is taken back.";
-    HookInTime "hook-in-time" "decisions 17"
+    HookInTime "hook-in-time"
         "No question is open when hook_timeout is over.";
-    HookOrder "hook-order" "circus-hooks 2"
+    HookOrder "hook-order"
         "after_spawn and before_signal are asked about processes that are there, before_reap before the reap is told, after_reap after it.";
-    SpawnAllowed "spawn-allowed" "circus-hooks 2"
+    SpawnAllowed "spawn-allowed"
         "No spawn without the word of before_start and before_spawn, one at a time with the latter, and none after before_stop.";
-    SignalAllowed "signal-allowed" "circus-hooks 2"
+    SignalAllowed "signal-allowed"
         "No signal but SIGKILL to a process without the word of before_signal.";
-    HurryAsksNobody "hurry-asks-nobody" "decisions 17"
+    HurryAsksNobody "hurry-asks-nobody"
         "After a second INT or TERM no hook is asked.";
-    OnDemand "on-demand" "decisions 29"
+    OnDemand "on-demand"
         "Of an on_demand watcher no process is spawned between its stop and the next connection.";
-    SocketsOpen "sockets-open" "circus-sockets 2"
+    SocketsOpen "sockets-open"
         "Only an open socket is given to a process, awaited or adjusted, and only what was prepared is taken over.";
-    OwnSockets "own-sockets" "circus-sockets 2"
+    OwnSockets "own-sockets"
         "The sockets of a slot's own are closed when no process of that slot lives, and not before.";
-    TriedFirst "tried-first" "circus-streams 1"
+    TriedFirst "tried-first"
         "No stream or hook that the trial has found missing is taken over by set, add or reloadconfig.";
-    Accounted "accounted" "architecture 3"
+    Accounted "accounted"
         "Whoever was spawned was reaped, lives and is known, or was released.";
-    Quiet "quiet" "architecture 7"
+    Quiet "quiet"
         "After a quiet hour every request is answered and no spawn or survey is under way.";
-    Wanted "wanted" "decisions 28"
+    Wanted "wanted"
         "After a quiet hour an active watcher (respawn = true, no slot in back-off) has exactly `numprocesses`, a stopped one none, and no watcher is in between.";
-    NothingLeft "nothing-left" "architecture 3"
+    NothingLeft "nothing-left"
         "After a quiet hour no map entry is left over, and no descendant of a process that is gone.";
-    ClockIgnored "clock-ignored" "decisions 25"
+    ClockIgnored "clock-ignored"
         "A wall clock set forth and back changes no decision.";
-    Replays "replays" "architecture 2"
+    Replays "replays"
         "The same story, told again, comes out the same to the byte.";
 }
 

@@ -295,7 +295,7 @@ fn not_now_is_asked_again_with_growing_pauses_until_it_is_yes() {
     assert_eq!(sim.hooks.names("web").len(), 4);
     assert!(sim.reply(start).is_none());
     sim.advance(millis(1000));
-    // Who waits is told after the fifth, while the work goes on (decisions 1).
+    // Who waits is told after the fifth, while the work goes on.
     let reply = sim.reply(start).expect("the start is answered");
     assert_eq!(errors(&reply), json!({"web": "before_start said not now"}));
     sim.hooks.answer("web", "before_start", Verdict::Yes);

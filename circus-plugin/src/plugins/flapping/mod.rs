@@ -1,6 +1,6 @@
 //! Flapping: stops a watcher whose processes keep dying, and starts it again after a pause.
 //!
-//! Only exits that circusd did not ask for count (D-30). Whoever starts, stops or removes the watcher meanwhile takes
+//! Only exits that circusd did not ask for count. Whoever starts, stops or removes the watcher meanwhile takes
 //! the matter in hand: then it is not started again. That somebody stopped a watcher which is down already is no
 //! event; circusd counts it, and is asked before the start.
 

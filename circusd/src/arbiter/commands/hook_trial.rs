@@ -1,5 +1,5 @@
-//! Python callables of hooks are looked up before anything is changed: only their interpreter knows of them
-//! (circus-hooks 1, decisions 7). When they were found, streams are tried out in the same way.
+//! Python callables of hooks are looked up before anything is changed: only their interpreter knows them. When they were
+//! found, streams are tried in the same way.
 
 use circus_common::{config::HookAction, protocol::ErrorCode};
 

@@ -1,7 +1,8 @@
 //! The commands: what each changes or answers.
 //!
 //! By family: `read` only answers, `control` starts and stops, `change` alters one watcher, `admin` alters the set
-//! of watchers or the daemon; `logs` asks the data plane, `trial` has streams tried out before they are used. Texts and numbers are the contract's (circus-commands 4).
+//! of watchers or the daemon; `logs` asks the data plane, `trial` has streams tried before they are used. Texts and
+//! numbers are those of Circus.
 
 mod admin;
 mod change;

@@ -1,4 +1,4 @@
-//! `on_demand`: started by a connection, stopped when there was none for `idle_timeout` (decisions 29).
+//! `on_demand`: started by a connection, stopped when there was none for `idle_timeout`.
 //!
 //! circusd cannot see what its processes accept. It is told of a connection that nobody has accepted yet, once each
 //! time it asks, and it can have the open ones counted. So a watcher counts as idle when, for `idle_timeout`, nobody

@@ -56,7 +56,7 @@ impl Watcher {
         out.publish_at(&self.config.name, Happening::Spawn { pid: life.pid }, life.started);
     }
 
-    /// When a process spawned now reaches its age limit; drawn once (D-39).
+    /// When a process spawned now reaches its age limit; drawn once.
     pub(super) fn draw_expiry(&self, out: &mut Outbox) -> Option<Timestamp> {
         let (age, variance) = (self.config.max_age, self.config.max_age_variance);
         (age > 0).then(|| {
@@ -186,7 +186,7 @@ impl Watcher {
         }
     }
 
-    /// The respawn does not wait for this (decisions 17).
+    /// The respawn does not wait for this.
     fn tell_reap(&mut self, id: ProcessId, pid: i32, exit: Exit, expected: bool, out: &mut Outbox) {
         self.take_wishes(out);
         let reap = Happening::Reap { pid, exit_code: exit.code(), expected };

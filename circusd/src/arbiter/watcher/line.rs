@@ -1,7 +1,7 @@
 //! What is told of one process, in order: a hook that is asked holds back what comes after it, and nothing else.
 //!
-//! So the exit of a process is reaped, and its slot filled, while its `reap` event still waits for `before_reap`
-//! (decisions 17), and yet no subscriber sees a `reap` before the `kill`.
+//! So the exit of a process is reaped, and its slot filled, while its `reap` event still waits for `before_reap`,
+//! and yet no subscriber sees a `reap` before the `kill`.
 
 use std::collections::VecDeque;
 

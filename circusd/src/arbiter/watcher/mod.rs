@@ -53,7 +53,7 @@ use super::{
 /// Spawn errors that `why` remembers.
 const ERRORS: usize = 5;
 
-/// Failed spawns after which a waiting start of a watcher that never gives up is answered (decisions 1).
+/// Failed spawns after which a waiting start of a watcher that never gives up is answered.
 const PATIENCE: u32 = 5;
 
 /// What is going on with the whole watcher.

@@ -1,4 +1,4 @@
-//! A graceful reload: new processes take the place of the old ones (decisions 4).
+//! A graceful reload: new processes take the place of the old ones.
 //!
 //! Plain: all new ones are spawned, then the old ones are ended. Sequential: one process after the other.
 //! With `reload_undo` the new ones must have lived `reload_settle` before an old one gets its signal; if one
@@ -81,7 +81,7 @@ impl Reload {
 }
 
 impl Watcher {
-    /// Whether the options let a reload be undone: by default only where sockets are shared (decisions 4).
+    /// Whether the options let a reload be undone: by default only where sockets are shared.
     fn can_undo(&self) -> bool {
         self.config.undoes_reload()
     }

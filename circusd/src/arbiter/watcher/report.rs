@@ -1,4 +1,5 @@
-//! What a watcher tells about itself. Which processes count where is decisions 24.
+//! What a watcher tells about itself. `list`, `stats` and `numprocesses` are about every process that was spawned and
+//! has not exited, those being ended and the new ones of a reload included; the option is the number wanted.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +36,7 @@ impl Watcher {
         matches!(self.phase, Phase::Active(_))
     }
 
-    /// Whether a lower priority may begin: it is up, down, or has had its first failed try (decisions 3).
+    /// Whether a lower priority may begin: it is up, down, or has had its first failed try.
     pub fn lets_others_start(&self) -> bool {
         match self.phase {
             Phase::Stopped => self.operations.is_idle(),

@@ -1,4 +1,4 @@
-//! The slot table: which processes circusd has, in a file mapping that survives its death (decisions 6).
+//! The slot table: which processes circusd has, in a file mapping that survives its death.
 //!
 //! On the decision thread it is written with memory writes only. The same file carries the daemon's lock, so that a
 //! second daemon on one endpoint ends with a message and not with a fight over processes.

@@ -23,7 +23,7 @@ use crate::{
     os::ipc::SocketFile,
 };
 
-/// Managed sockets lie from here on up, so that `LISTEN_FDS` (3 and up) never meets one (decisions 16).
+/// Managed sockets lie from here on up, so that `LISTEN_FDS` (3 and up) never meets one.
 pub const LOWEST: RawFd = 64;
 
 /// One socket that circusd holds open.
@@ -84,7 +84,7 @@ impl Managed {
     }
 
     /// The descriptor that a process in this slot is to get: the socket itself, or the slot's own, which is opened at
-    /// its first use and stays open for the slot's next process (decisions 19).
+    /// its first use and stays open for the slot's next process.
     ///
     /// # Errors
     /// When the slot's own cannot be opened.

@@ -1,6 +1,6 @@
 //! Whether a sink can be had, found out without changing anything.
 //!
-//! A broken stream makes a broken section (decisions 7): better known when the configuration is read than when a
+//! A broken stream makes a broken section: better known when the configuration is read than when a
 //! process has something to say.
 
 use std::{

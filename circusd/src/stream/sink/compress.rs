@@ -102,7 +102,7 @@ pub(super) fn put_away(base: &Path) -> Vec<(PathBuf, String)> {
     let Some(name) = base.file_name().and_then(|name| name.to_str()) else { return Vec::new() };
     let directory = match base.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
-        // A name without a directory is one of the current directory (D-28).
+        // A name without a directory is one of the current directory.
         Some(_) | None => Path::new("."),
     };
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! When a file is put away, and how: by number or by date (circus-streams 4).
+//! When a file is put away, and how: by number or by date.
 
 use std::{
     fs, io,

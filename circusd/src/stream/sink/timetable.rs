@@ -1,4 +1,4 @@
-//! When a file is put away by the clock, and what it is called then (circus-streams 4).
+//! When a file is put away by the clock, and what it is called then.
 
 use circus_common::config::stream::When;
 

@@ -11,7 +11,7 @@ use crate::config::{Args, WatcherConfig, options, python_text};
 pub type Descriptors = BTreeMap<String, i32>;
 
 /// The words to execute for the worker in slot `wid`, `$(circus.sockets.NAME)` being the descriptors given. With `shell` they are `/bin/sh -c TEXT` and the shell's own
-/// arguments, and the text is handed over unsplit and unquoted (D-22).
+/// arguments, and the text is handed over unsplit and unquoted.
 ///
 /// # Errors
 /// When the command is empty or a quote is not closed; the text is Python's.
@@ -66,7 +66,7 @@ fn expand(watcher: &WatcherConfig, wid: u32, sockets: &Descriptors, text: &str) 
         None => value_of(watcher, wid, name),
     };
     let text = if text.contains('(') { replace(text, value) } else { text.to_owned() };
-    // Documented as deprecated by Circus, but never applied there (D-20).
+    // Documented as deprecated by Circus, but never applied there.
     if text.contains("$WID") { text.replace("$WID", &wid.to_string()) } else { text }
 }
 

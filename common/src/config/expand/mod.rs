@@ -113,7 +113,7 @@ pub(super) fn env_value<'e>(env: &'e BTreeMap<String, String>, name: &str) -> Op
 
 /// Replaces `$NAME` and `${NAME}` by variables of `env`, unset ones by nothing; trims the result.
 ///
-/// Circus knows `$NAME` in capitals only and stops at the first other letter (D-19).
+/// Circus knows `$NAME` in capitals only and stops at the first other letter.
 pub(super) fn dollar(text: &str, env: &BTreeMap<String, String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

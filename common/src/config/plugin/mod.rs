@@ -1,6 +1,6 @@
 //! `[plugin:NAME]` sections, and the watchers that run them.
 //!
-//! A plugin is a program, circus-plugin, that circusd runs by a watcher of its own (circus-plugins 1). Its section
+//! A plugin is a program, circus-plugin, that circusd runs by a watcher of its own. Its section
 //! holds the plugin's options beside those of that watcher, so every key is legal.
 
 pub mod builtin;

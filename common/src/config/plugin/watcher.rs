@@ -104,7 +104,7 @@ fn standard_output() -> IndexMap<String, Value> {
     IndexMap::from([("class".to_owned(), Value::from("StdoutStream"))])
 }
 
-/// What plugins take it for: 0 or less means the default (decisions 5).
+/// What plugins take it for: 0 or less means the default.
 fn check_delay(seconds: f64) -> String {
     let seconds = if seconds > 0.0 { seconds } else { 5.0 };
     format!("{seconds:?}")

@@ -41,7 +41,7 @@ impl Members<'_> {
         }
     }
 
-    /// A boolean, in any of the ways a file writes it. Any other text is an error, not true (D-28).
+    /// A boolean, in any of the ways a file writes it. Any other text is an error, not true.
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, Wrong> {
         let Some(text) = self.text(key)? else { return Ok(None) };
         value::flag(&text).map(Some).map_err(|error| (key.to_owned(), error))
