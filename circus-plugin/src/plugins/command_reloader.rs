@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use circus_common::config::{expand::words, python_text};
+use circus_common::config::{
+    expand::{program_files, words},
+    python_text,
+};
 use serde_json::Value;
 
 use super::Setup;
@@ -107,7 +110,7 @@ impl CommandReloader {
         };
         if let Some((program, rest)) = command.split_first() {
             let path = options.get("env").and_then(|env| env.get("PATH")).and_then(Value::as_str);
-            look.program = places(program, &directory, path);
+            look.program = program_files(program, &directory, path);
             if is_interpreter(program)
                 && let Some(script) = rest.iter().find(|word| !word.starts_with('-'))
             {
@@ -195,14 +198,6 @@ fn arguments(args: Option<&Value>) -> Vec<String> {
         Some(Value::Array(items)) => items.iter().map(python_text::str).collect(),
         Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => Vec::new(),
     }
-}
-
-/// Where the system looks for a program.
-fn places(program: &str, directory: &Path, path: Option<&str>) -> Vec<PathBuf> {
-    if program.contains('/') {
-        return vec![directory.join(program)];
-    }
-    path.unwrap_or("/bin:/usr/bin").split(':').map(|entry| directory.join(entry).join(program)).collect()
 }
 
 /// Programs whose first argument is the program.

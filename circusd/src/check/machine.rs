@@ -2,11 +2,7 @@
 //!
 //! All of it may be there by the time a process is started, or be gone, so it is never worse than a warning.
 
-use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use circus_common::config::{Account, Config, Degree, Host, Mistake, WatcherConfig, expand};
 
@@ -16,9 +12,6 @@ use crate::{
     os::account,
     stream::check_sink,
 };
-
-/// Where programs are looked for when a watcher's environment has no PATH.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// What is asked of a machine.
 pub(super) trait Machine {
@@ -103,11 +96,12 @@ fn of_watcher(watcher: &WatcherConfig, machine: &dyn Machine) -> Vec<Mistake> {
         wrong.push(("working_dir", format!("there is no directory `{}`", directory.display())));
     }
     // A command that makes no words was found wrong when the file was read.
+    let path = watcher.env.as_ref().and_then(|env| env.get("PATH")).map(String::as_str);
     if let Some((key, program)) = program(watcher)
-        && candidates(watcher, &program).iter().all(|path| machine.lacks_program(path))
+        && expand::program_files(&program, directory, path).iter().all(|file| machine.lacks_program(file))
     {
         let place = if program.contains('/') { "" } else { " in the PATH of the watcher's environment" };
-        wrong.push((key, format!("there is no program `{program}`{place}")));
+        wrong.push((key, format!("there is no executable file `{program}`{place}")));
     }
     let mistake = |(key, message): (&str, String)| Mistake {
         degree: Degree::Warning,
@@ -131,16 +125,6 @@ fn program(watcher: &WatcherConfig) -> Option<(&'static str, String)> {
         Some(executable) if !watcher.shell => ("executable", executable.clone()),
         Some(_) | None => ("cmd", first),
     })
-}
-
-/// Where the process looks for it: from its working directory, in its own PATH.
-fn candidates(watcher: &WatcherConfig, program: &str) -> Vec<PathBuf> {
-    let directory = Path::new(&watcher.working_dir);
-    if program.contains('/') {
-        return vec![directory.join(program)];
-    }
-    let path = watcher.env.as_ref().and_then(|env| env.get("PATH")).map_or(DEFAULT_PATH, String::as_str);
-    path.split(':').map(|entry| directory.join(entry).join(program)).collect()
 }
 
 /// The streams that cannot be had. A start leaves their watchers out, so this is worse than a warning.

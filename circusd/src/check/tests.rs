@@ -154,9 +154,9 @@ fn what_the_machine_lacks_is_a_warning() {
         "[watcher:a] uid: nobody is 'alice' (warning)\n\
          [watcher:a] gid: nobody is 'staff' (warning)\n\
          [watcher:a] working_dir: there is no directory `/srv/a` (warning)\n\
-         [watcher:a] cmd: there is no program `serve` in the PATH of the watcher's environment (warning)\n\
-         [watcher:b] cmd: there is no program `./run` (warning)\n\
-         [watcher:c] executable: there is no program `/opt/c` (warning)\n"
+         [watcher:a] cmd: there is no executable file `serve` in the PATH of the watcher's environment (warning)\n\
+         [watcher:b] cmd: there is no executable file `./run` (warning)\n\
+         [watcher:c] executable: there is no executable file `/opt/c` (warning)\n"
     );
     assert!(good && text.ends_with("  e  1 x serve\n"), "{text}");
 }

@@ -29,7 +29,7 @@ const CASES: &[Case] = &[
         text: "[watcher:web]\ncmd = chaussette --fd $(circus.sockets.web) app.application\nuse_sockets = True\n\
                numprocesses = 3\n[watcher:beat]\ncmd = sleep\nargs = 1000\n\
                [socket:web]\nhost = 127.0.0.1\nport = 0\n",
-        named: &["[watcher:web] cmd: there is no program `chaussette`"],
+        named: &["[watcher:web] cmd: there is no executable file `chaussette`"],
         good: true,
         active: &["beat"],
     },

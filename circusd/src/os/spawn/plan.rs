@@ -4,10 +4,13 @@ use std::{
     cell::UnsafeCell,
     collections::BTreeMap,
     ffi::{CString, c_char},
-    os::fd::RawFd,
+    os::{fd::RawFd, unix::ffi::OsStringExt},
+    path::Path,
     ptr,
     sync::atomic::AtomicI32,
 };
+
+use circus_common::config::expand::program_files;
 
 use super::child::{Limit, Orders};
 use crate::{
@@ -18,9 +21,6 @@ use crate::{
         sockets::Handover,
     },
 };
-
-/// Where programs are looked for when the environment has no PATH.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// A spawn prepared: owns what [`Orders`] points at.
 #[derive(Debug)]
@@ -76,9 +76,9 @@ impl Plan {
         let program = program(spec).ok_or("the command is empty")?;
         Ok(Self {
             candidates: candidates(program, &spec.env)?,
-            argv: spec.argv.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?,
+            argv: spec.argv.iter().map(|word| c_string(word.as_str())).collect::<Result<_, _>>()?,
             env: environment(spec, handover)?,
-            working_dir: c_string(&spec.working_dir)?,
+            working_dir: c_string(spec.working_dir.as_str())?,
             limits: limits_of(spec, granted)?,
             identity: unchanged_away(identities.find(spec.uid.as_ref(), spec.gid.as_ref())?),
             null: [spec.stdin == Stdin::Null, spec.stdout == Output::Null, spec.stderr == Output::Null],
@@ -158,19 +158,10 @@ pub fn program(spec: &SpawnSpec) -> Option<&str> {
     spec.argv.first().map(|first| spec.executable.as_deref().unwrap_or(first))
 }
 
-/// A name with a slash is taken as it is; another is looked up in the PATH of the CHILD. An empty entry is the
-/// working directory.
+/// A name is looked up in the PATH of the CHILD, which will be in its working directory by then.
 fn candidates(program: &str, env: &BTreeMap<String, String>) -> Result<Vec<CString>, String> {
-    if program.contains('/') {
-        return Ok(vec![c_string(program)?]);
-    }
-    let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
-    let join = |dir: &str| match dir {
-        "" => c_string(program),
-        dir if dir.ends_with('/') => c_string(&format!("{dir}{program}")),
-        dir => c_string(&format!("{dir}/{program}")),
-    };
-    path.split(':').map(join).collect()
+    let files = program_files(program, Path::new(""), env.get("PATH").map(String::as_str));
+    files.into_iter().map(|file| c_string(file.into_os_string().into_vec())).collect()
 }
 
 /// A name with `=` in it would be read back as another variable.
@@ -178,10 +169,10 @@ fn variable(name: &str, value: &str) -> Result<CString, String> {
     if name.contains('=') {
         return Err(format!("illegal environment variable name {name:?}"));
     }
-    c_string(&format!("{name}={value}"))
+    c_string(format!("{name}={value}"))
 }
 
-fn c_string(text: &str) -> Result<CString, String> {
+fn c_string(text: impl Into<Vec<u8>>) -> Result<CString, String> {
     // The value is not shown: it may be a secret of the environment.
     CString::new(text).map_err(|_| "embedded null byte".to_owned())
 }

@@ -4,12 +4,14 @@
 //! every option of the watcher is. What is not known stays as it is written.
 
 mod command;
+mod program;
 pub mod words;
 
 use std::collections::BTreeMap;
 
 pub use command::{Descriptors, command_line};
 pub(in crate::config) use command::{has_shell_syntax, sockets_named, unknown_variables};
+pub use program::program_files;
 
 /// A piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
