@@ -6,6 +6,7 @@
 use std::{
     ffi::{c_char, c_int, c_long, c_void},
     os::fd::RawFd,
+    ptr,
     sync::atomic::{AtomicI32, Ordering},
 };
 
@@ -133,20 +134,28 @@ fn prepare(orders: &Orders<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How the kernel keeps the action of a signal: the handler, then less room than this has. All zeros are the default.
+type Action = [usize; 8];
+
 /// Handlers are circusd's and would write into its pipes; SIGPIPE and SIGXFSZ are ignored by its runtime.
 fn reset_signals() {
-    // SAFETY: an all-zero sigaction is valid and means the default.
-    let default: libc::sigaction = unsafe { std::mem::zeroed() };
+    let default: Action = [0; 8];
     for signal in 1..=64 {
         let mut current = default;
-        // SAFETY: asks only; `current` is writable. The table of handlers is this process's own (no CLONE_SIGHAND).
-        let asked = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut current) };
-        let ours = current.sa_sigaction != libc::SIG_DFL && current.sa_sigaction != libc::SIG_IGN;
-        if asked == 0 && (ours || matches!(signal, libc::SIGPIPE | libc::SIGXFSZ | libc::SIGCHLD)) {
-            // SAFETY: `default` is a valid action.
-            unsafe { libc::sigaction(signal, &raw const default, std::ptr::null_mut()) };
+        let asked = set_action(signal, ptr::null(), &raw mut current);
+        let ours = current[0] != libc::SIG_DFL && current[0] != libc::SIG_IGN;
+        if asked && (ours || matches!(signal, libc::SIGPIPE | libc::SIGXFSZ | libc::SIGCHLD)) {
+            set_action(signal, &raw const default, ptr::null_mut());
         }
     }
+}
+
+/// Sets or asks for the action of a signal. Not by libc's `sigaction`, which locks the memory shared with circusd: a
+/// child that is killed meanwhile would leave it locked for every later one.
+fn set_action(signal: c_int, new: *const Action, old: *mut Action) -> bool {
+    // SAFETY: each pointer is null, or to memory with room for the kernel's `sigaction`, whose signal set has 8 bytes.
+    // The table of handlers is this process's own (no CLONE_SIGHAND).
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old, 8_usize) == 0 }
 }
 
 /// The last thing before the exec, when no handler of circusd's is left.
