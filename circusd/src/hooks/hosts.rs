@@ -50,13 +50,12 @@ const LINES: usize = 64;
 pub struct Line {
     /// Who said it.
     pub(super) host: ProcessId,
-    /// What, without the newline.
-    pub(super) bytes: Result<Vec<u8>, TooLong>,
+    /// What, without the newline, or what is wrong with it.
+    pub(super) bytes: Result<Vec<u8>, &'static str>,
 }
 
-/// A line was longer than any that is meant.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TooLong;
+/// What is wrong with a line that is longer than any may be.
+const TOO_LONG: &str = "its Python says more at once than 1 MiB";
 
 /// A Python that will answer nothing more.
 #[derive(Debug)]
@@ -210,6 +209,15 @@ impl Hosts {
         self.dismiss_if_done(process, now);
     }
 
+    /// Nothing that it says counts any more, so it is ended at once.
+    pub fn disown(&mut self, process: ProcessId, reason: &str, now: Timestamp) -> Option<Fallen> {
+        let fallen = self.fall(process, reason.to_owned());
+        if fallen.is_some() {
+            self.fleet.dismiss(process, now, Duration::ZERO);
+        }
+        fallen
+    }
+
     /// It gets no further calls, and ends when it has answered those it has.
     pub fn retire(&mut self, process: ProcessId, now: Timestamp) {
         if let Some(host) = self.all.get_mut(&process) {
@@ -345,7 +353,7 @@ async fn read(host: ProcessId, reader: OwnedReadHalf, lines: mpsc::Sender<Line>)
             Ok(_) => {}
         }
         let whole = bytes.pop() == Some(b'\n');
-        let line = Line { host, bytes: if whole { Ok(bytes) } else { Err(TooLong) } };
+        let line = Line { host, bytes: if whole { Ok(bytes) } else { Err(TOO_LONG) } };
         if lines.send(line).await.is_err() || !whole {
             return;
         }

@@ -21,7 +21,6 @@ use circus_common::{
 };
 use serde_json::{Map, Value, json};
 use tokio::{sync::mpsc, task::AbortHandle};
-use tracing::debug;
 
 pub use self::trial::{HookOccasion, HooksTried};
 use self::{
@@ -275,29 +274,29 @@ impl Hooks {
 
     fn said(&mut self, now: Timestamp, line: hosts::Line) {
         let hosts::Line { host, bytes } = line;
-        match bytes.as_deref().ok().and_then(frames::Said::read) {
-            Some(frames::Said::Done { call, answer }) => {
+        match bytes.and_then(|bytes| frames::Said::read(&bytes).ok_or("its Python says what means nothing")) {
+            Ok(frames::Said::Done { call, answer }) => {
                 if let Some(hook) = self.hosts.done(host, call, now)
                     && self.workers.remove(&hook).is_some()
                 {
                     self.told.push(Told::Input(Input::HookDone { hook, answer }));
                 }
             }
-            Some(frames::Said::Found { look, error }) => {
+            Ok(frames::Said::Found { look, error }) => {
                 self.trials.found(look, error);
                 self.close_trials();
             }
-            Some(frames::Said::Ask { question, call, command, properties }) => {
+            Ok(frames::Said::Ask { question, call, command, properties }) => {
                 self.ask(Asker { host, question }, call, &command, properties, now);
             }
-            Some(frames::Said::Event { watcher, word, members }) => {
+            Ok(frames::Said::Event { watcher, word, members }) => {
                 let happening = Happening::Custom { word, members };
                 // The time of such an event is what its payload says.
                 self.told.push(Told::Publish(Published { watcher, happening, time: 0.0 }));
             }
-            None => {
-                debug!(%host, "a Python that calls hooks says what means nothing");
-                self.hosts.retire(host, now);
+            Err(reason) => {
+                let fallen = self.hosts.disown(host, reason, now);
+                self.fell(fallen);
             }
         }
     }

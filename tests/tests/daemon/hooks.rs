@@ -36,6 +36,10 @@ def die(watcher, arbiter, hook_name, **kwargs):
     write("dying", hook_name)
     os._exit(3)
 
+def shout(watcher, arbiter, hook_name, **kwargs):
+    watcher.notify_event("custom", {"text": "x" * (2 << 20)})
+    return True
+
 def change(watcher, arbiter, hook_name, **kwargs):
     watcher.env["FROM_HOOK"] = "yes"
     watcher.numprocesses = 2
@@ -248,6 +252,20 @@ fn a_python_that_dies_fails_its_call_and_another_takes_its_place() {
     let daemon = web("hooks.before_start = hooked.die\n");
     let reply = daemon.done("start", "web");
     assert_eq!(reply["errors"], json!({"web": "before_start failed: its Python exited with 3"}));
+    daemon.ok("set", json!({"name": "web", "options": {"hooks.before_start": "hooked.note"}}));
+    daemon.done("start", "web");
+    daemon.wait_pids("web", 1);
+}
+
+#[test]
+fn a_python_that_says_too_much_fails_its_call_and_another_takes_its_place() {
+    if !has_python("a_python_that_says_too_much_fails_its_call_and_another_takes_its_place") {
+        return;
+    }
+    let daemon = web("hook_timeout = 0\nhooks.before_start = hooked.shout\n");
+    let reply = daemon.done("start", "web");
+    let reason = "before_start failed: its Python says more at once than 1 MiB";
+    assert_eq!(reply["errors"], json!({"web": reason}));
     daemon.ok("set", json!({"name": "web", "options": {"hooks.before_start": "hooked.note"}}));
     daemon.done("start", "web");
     daemon.wait_pids("web", 1);
