@@ -147,8 +147,8 @@ fn write_pid(file: &mut File, pid: u32) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    file.write_all(format!("{pid}\n").as_bytes())?;
-    file.sync_all()
+    // Not synced: after a power cut it names nobody anyway, and a running daemon must not wait for the disk.
+    file.write_all(format!("{pid}\n").as_bytes())
 }
 
 #[cfg(test)]
