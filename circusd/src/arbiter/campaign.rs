@@ -13,6 +13,9 @@ use super::{
     watcher::Watcher,
 };
 
+/// Campaigns at one time: each may wait for hours, and all of them are looked at after every input.
+const MOST: usize = 64;
+
 /// Work on several watchers.
 #[derive(Debug)]
 pub(super) struct Campaign {
@@ -50,13 +53,18 @@ impl Campaign {
 }
 
 impl Arbiter {
+    /// Whether there may be no further one.
+    pub(super) fn has_many_campaigns(&self) -> bool {
+        self.campaigns.len() >= MOST
+    }
+
     pub(super) fn begin_campaign(&mut self, campaign: Campaign) {
         let number = self.number();
         self.campaigns.insert(number, campaign);
     }
 
     /// Stops these, then starts those of them that start by themselves.
-    pub(super) fn begin_restart(&mut self, watchers: &[WatcherId], pending: u64) {
+    pub(super) fn begin_restart(&mut self, watchers: &[WatcherId], pending: Option<u64>) {
         let number = self.number();
         let order = self.autostarting(watchers.to_vec());
         // The stops come first, so that they do not withdraw the starts that follow.
@@ -65,7 +73,7 @@ impl Arbiter {
             // At once: settled together later, their signals would leave in order of creation.
             self.settle(id);
         }
-        let mut campaign = Campaign::new(Kind::Start, order, Some(pending));
+        let mut campaign = Campaign::new(Kind::Start, order, pending);
         campaign.stopping = watchers.iter().copied().collect();
         self.campaigns.insert(number, campaign);
     }

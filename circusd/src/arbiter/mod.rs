@@ -42,6 +42,7 @@ use self::{
     campaign::Campaign,
     commands::{Admin, Asker, Extended, SetOrder},
     connections::Awaited,
+    effect::Level,
     helper::Surroundings,
     id::{ProcessId, RequestId, WatcherId},
     input::DaemonSignal,
@@ -487,6 +488,10 @@ impl Arbiter {
     /// Reloads every watcher that is up, one after the other, and lets circusd re-open its log.
     fn reload_all(&mut self, kind: Kind, pending: Option<u64>) {
         self.out.push(Effect::ReopenLog);
+        if self.has_many_campaigns() {
+            // Who asks by a request was refused before.
+            return self.out.note(Level::Warning, "too many reloads wait already: this one is left out");
+        }
         let mut order = self.by_priority(true);
         order.retain(|id| self.watchers.get(id).is_some_and(Watcher::is_active));
         if let Some(number) = pending {

@@ -54,6 +54,22 @@ fn error(reply: Option<Reply>) -> String {
 }
 
 #[test]
+fn work_on_everything_that_has_to_wait_is_refused_beyond_a_bound() {
+    let mut sim = Sim::start("[circus]\nwarmup_delay = 1000\n[watcher:a]\ncmd = a\n[watcher:b]\ncmd = b\n");
+    let before = sim.kept();
+    for command in ["start", "stop", "reload", "start"] {
+        for _ in 0..1000 {
+            sim.request(&text(command, &json!({})));
+        }
+    }
+    sim.signal(DaemonSignal::Hup);
+    assert!(sim.kept() < before + 200, "{} entries", sim.kept());
+    assert_eq!(error(Some(sim.ask(&text("start", &json!({}))))), "too many requests for the arbiter");
+    sim.ask(&text("stop", &json!({"waiting": true})));
+    assert!(matches!(sim.ask(&text("start", &json!({}))), Reply::Ok(_)));
+}
+
+#[test]
 fn a_process_that_was_to_end_while_it_is_spawned_is_released_with_the_others() {
     let mut sim = Sim::before_boot("[watcher:web]\ncmd = web\nnumprocesses = 2\nautostart = False\n", 1);
     sim.kernel.behave("web", slow());

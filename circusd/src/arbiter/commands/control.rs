@@ -23,10 +23,15 @@ impl Arbiter {
         match self.targets(client, target) {
             None => {}
             Some(Found::One(id)) => self.operate(client, id, Kind::Start, waiting, Shape::Start),
+            Some(Found::Several(_)) if self.has_many_campaigns() => self.refuse_campaign(client),
             Some(Found::Several(ids)) => {
                 let order = self.autostarting(ids);
-                let number = self.pend(client, waiting, Shape::Bare, order.len());
-                self.campaign_for(number, Campaign::new(Kind::Start, order, Some(number)));
+                let pending = self.promise_all(client, waiting, Shape::Bare, order.len());
+                let campaign = Campaign::new(Kind::Start, order, pending);
+                if campaign.is_over() {
+                    return self.close_if_empty(pending);
+                }
+                self.begin_campaign(campaign);
             }
         }
     }
@@ -39,16 +44,16 @@ impl Arbiter {
                 self.operate(client, id, Kind::Stop, waiting, Shape::Stop);
             }
             Some(Found::Several(mut ids)) => {
-                let number = self.pend(client, waiting, Shape::Bare, ids.len());
+                let pending = self.promise_all(client, waiting, Shape::Bare, ids.len());
                 // Stops begin in the opposite order of starts.
                 ids = self.by_priority(false).into_iter().filter(|id| ids.contains(id)).collect();
                 for id in &ids {
                     self.count_stop(*id);
-                    self.ask_watcher(*id, Kind::Stop, Some(Waiter::Pending(number)));
+                    self.ask_watcher(*id, Kind::Stop, pending.map(Waiter::Pending));
                     // At once: settled together later, their signals would leave in order of creation.
                     self.settle(*id);
                 }
-                self.close_if_empty(number);
+                self.close_if_empty(pending);
             }
         }
     }
@@ -66,12 +71,13 @@ impl Arbiter {
         match self.targets(client, target) {
             None => {}
             Some(Found::One(id)) => self.operate(client, id, Kind::Restart, waiting, Shape::Replace),
+            Some(Found::Several(_)) if self.has_many_campaigns() => self.refuse_campaign(client),
             Some(Found::Several(ids)) => {
                 // Each is stopped, and some are started again.
                 let parts = ids.len() + self.autostarting(ids.clone()).len();
-                let number = self.pend(client, waiting, Shape::Bare, parts);
-                self.begin_restart(&ids, number);
-                self.close_if_empty(number);
+                let pending = self.promise_all(client, waiting, Shape::Bare, parts);
+                self.begin_restart(&ids, pending);
+                self.close_if_empty(pending);
             }
         }
     }
@@ -91,9 +97,10 @@ impl Arbiter {
                     self.operate(client, id, kind, waiting, Shape::Replace);
                 }
             }
+            None if self.has_many_campaigns() => self.refuse_campaign(client),
             None => {
-                let number = self.pend(client, waiting, Shape::Bare, usize::MAX);
-                self.reload_all(kind, Some(number));
+                let pending = self.promise_all(client, waiting, Shape::Bare, usize::MAX);
+                self.reload_all(kind, pending);
             }
         }
     }
@@ -110,16 +117,14 @@ impl Arbiter {
         self.ask_watcher(id, kind, waiter);
     }
 
-    fn campaign_for(&mut self, number: u64, campaign: Campaign) {
-        if campaign.is_over() {
-            return self.close_if_empty(number);
-        }
-        self.begin_campaign(campaign);
+    fn refuse_campaign(&mut self, client: Client) {
+        self.refuse(client, ErrorCode::Command, "too many requests for the arbiter");
     }
 
     /// Answers a request that has turned out to have no part.
-    fn close_if_empty(&mut self, number: u64) {
-        if self.pending.get(&number).is_some_and(|pending| pending.left == 0)
+    fn close_if_empty(&mut self, pending: Option<u64>) {
+        if let Some(number) = pending
+            && self.pending.get(&number).is_some_and(|pending| pending.left == 0)
             && let Some(pending) = self.pending.remove(&number)
             && let Some(client) = pending.client
         {

@@ -147,12 +147,17 @@ impl Arbiter {
         number
     }
 
-    /// The same for work of one part. Nothing is kept for who does not wait.
-    fn promise(&mut self, client: Client, waiting: bool, shape: Shape) -> Option<Waiter> {
+    /// The same, but nothing is kept for a client that does not wait.
+    fn promise_all(&mut self, client: Client, waiting: bool, shape: Shape, parts: usize) -> Option<u64> {
         if waiting {
-            return Some(Waiter::Pending(self.pend(client, true, shape, 1)));
+            return Some(self.pend(client, true, shape, parts));
         }
         self.reply(client, Reply::ok());
         None
+    }
+
+    /// The same for work of one part.
+    fn promise(&mut self, client: Client, waiting: bool, shape: Shape) -> Option<Waiter> {
+        self.promise_all(client, waiting, shape, 1).map(Waiter::Pending)
     }
 }
