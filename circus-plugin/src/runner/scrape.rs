@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, oneshot},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::machine::Input;
@@ -23,6 +23,8 @@ const CONNECTIONS: usize = 32;
 const REQUEST: usize = 8 * 1024;
 /// How long a request may take to arrive, and an answer to leave.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The pause after a connection that could not be accepted.
+const WITHOUT_DESCRIPTOR: Duration = Duration::from_millis(100);
 /// What the metrics are.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -68,8 +70,8 @@ async fn accept(listener: TcpListener, waiting: Waiting, inputs: mpsc::Sender<In
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
-            // No descriptor is free: the next connection waits with the others.
-            tokio::task::yield_now().await;
+            // No descriptor is free: the next connection waits with the others, and nothing spins.
+            sleep_until(Instant::now() + WITHOUT_DESCRIPTOR).await;
             continue;
         };
         id += 1;
