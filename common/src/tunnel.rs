@@ -6,7 +6,7 @@
 use std::{
     io,
     net::TcpListener,
-    process::{Command, Stdio},
+    process::{ChildStderr, Command, ExitStatus, Stdio},
 };
 
 use crate::Endpoint;
@@ -33,7 +33,7 @@ pub enum TunnelError {
     Run(io::Error),
     /// It gave up; its own words stand above.
     #[error("cannot open the tunnel: ssh ended with {0}")]
-    Ssh(std::process::ExitStatus),
+    Ssh(ExitStatus),
     /// It gave up, and this was its last word.
     #[error("cannot open the tunnel: {0}")]
     Said(String),
@@ -76,22 +76,7 @@ impl Tunnel {
     /// # Errors
     /// When ssh cannot be run or cannot connect.
     pub fn open(&self) -> Result<String, TunnelError> {
-        let local = free_port().map_err(TunnelError::Port)?;
-        let mut command = Command::new("ssh");
-        // The part of ssh that stays must not hold the reader of our output.
-        command.args(self.arguments(local)).stdout(Stdio::null()).stderr(Stdio::piped());
-        #[expect(clippy::disallowed_methods, reason = "no program that tunnels has other children")]
-        let mut ssh = command.spawn().map_err(TunnelError::Run)?;
-        let words = ssh.stderr.take();
-        let copier = std::thread::spawn(move || copy_to_stderr(words));
-        #[expect(clippy::disallowed_methods, reason = "no program that tunnels has other children")]
-        let status = ssh.wait().map_err(TunnelError::Run)?;
-        if !status.success() {
-            // It is gone, so its last words have all been read when the copier ends.
-            _ = copier.join();
-            return Err(TunnelError::Ssh(status));
-        }
-        Ok(format!("tcp://127.0.0.1:{local}"))
+        self.run(Command::new("ssh"), copy_to_stderr, |status, ()| TunnelError::Ssh(status))
     }
 
     /// Opens it without a word on stderr, for a program that has the whole screen. What ssh has to ask it asks the
@@ -100,26 +85,37 @@ impl Tunnel {
     /// # Errors
     /// When ssh cannot be run or cannot connect.
     pub fn open_quietly(&self, may_ask: bool) -> Result<String, TunnelError> {
-        let local = free_port().map_err(TunnelError::Port)?;
-        let mut command = Command::new("ssh");
+        let mut ssh = Command::new("ssh");
         if !may_ask {
-            command.args(["-o", "BatchMode=yes"]).stdin(Stdio::null());
+            ssh.args(["-o", "BatchMode=yes"]).stdin(Stdio::null());
         }
-        command.args(self.arguments(local)).stdout(Stdio::null()).stderr(Stdio::piped());
+        self.run(ssh, last_line, |status, line| {
+            if line.is_empty() { TunnelError::Ssh(status) } else { TunnelError::Said(line) }
+        })
+    }
+
+    /// Runs ssh until it has gone to the background, or failed. `listen` reads what it writes on stderr, on a thread of
+    /// its own: the part of ssh that stays goes on to write there, and somebody must go on to read.
+    fn run<T: Default + Send + 'static>(
+        &self,
+        mut ssh: Command,
+        listen: fn(Option<ChildStderr>) -> T,
+        failure: impl FnOnce(ExitStatus, T) -> TunnelError,
+    ) -> Result<String, TunnelError> {
+        let local = free_port().map_err(TunnelError::Port)?;
+        // The part that stays must not hold the reader of our output.
+        ssh.args(self.arguments(local)).stdout(Stdio::null()).stderr(Stdio::piped());
         #[expect(clippy::disallowed_methods, reason = "no program that tunnels has other children")]
-        let mut ssh = command.spawn().map_err(TunnelError::Run)?;
+        let mut ssh = ssh.spawn().map_err(TunnelError::Run)?;
         let words = ssh.stderr.take();
-        // The part of ssh that stays goes on to write there: somebody must go on to read.
-        let reader = std::thread::spawn(move || last_line(words));
+        let listener = std::thread::spawn(move || listen(words));
         #[expect(clippy::disallowed_methods, reason = "no program that tunnels has other children")]
         let status = ssh.wait().map_err(TunnelError::Run)?;
         if status.success() {
             return Ok(format!("tcp://127.0.0.1:{local}"));
         }
-        match reader.join() {
-            Ok(line) if !line.is_empty() => Err(TunnelError::Said(line)),
-            Ok(_) | Err(_) => Err(TunnelError::Ssh(status)),
-        }
+        // It is gone, so its last words have all been read when the listener ends.
+        Err(failure(status, listener.join().unwrap_or_default()))
     }
 
     fn arguments(&self, local: u16) -> Vec<String> {
