@@ -25,7 +25,7 @@ struct Arguments {
     /// Configuration file
     config: Option<PathBuf>,
 
-    /// Log level; before the one in the file
+    /// Log level; overrides the one in the file
     #[arg(long, value_name = "LEVEL", hide_possible_values = true, value_parser = PossibleValuesParser::new(LEVELS))]
     log_level: Option<String>,
 
@@ -33,15 +33,15 @@ struct Arguments {
     #[arg(long, value_name = "OUTPUT")]
     log_output: Option<String>,
 
-    /// A Python logging configuration (.ini or .json), of which level, file and format are used
+    /// A Python logging configuration (.ini or .json); level, file and format are taken from it
     #[arg(long, value_name = "FILE")]
     logger_config: Option<String>,
 
-    /// Start circusd in the background; returns when it is ready, or with the error
+    /// Start circusd in the background; return when it is ready, or with the error
     #[arg(long)]
     daemon: bool,
 
-    /// Where the pid is written; before the one in the file
+    /// Where the pid is written; overrides the one in the file
     #[arg(long, value_name = "FILE")]
     pidfile: Option<PathBuf>,
 
@@ -49,11 +49,11 @@ struct Arguments {
     #[arg(long)]
     version: bool,
 
-    /// Check the configuration file, show what would be started, and exit
+    /// Check the configuration file, show what would start, and exit
     #[arg(long, requires = "config", conflicts_with_all = ["init", "daemon"])]
     check: bool,
 
-    /// Write a configuration to begin with, to the file given or to stdout, and exit
+    /// Write a configuration to start from, to the file given or to stdout, and exit
     #[arg(long, conflicts_with = "daemon")]
     init: bool,
 }

@@ -43,6 +43,39 @@ fn every_shipped_configuration_loads() {
     }
 }
 
+/// The blocks that a page marks as a configuration.
+fn examples(page: &str) -> Vec<String> {
+    let blocks = page.split("```ini\n").skip(1).filter_map(|rest| rest.split("```").next());
+    // A unit of systemd is no configuration of ours.
+    blocks.filter(|block| !block.contains("[Socket]")).map(complete).collect()
+}
+
+/// Some examples show keys only: they are those of a watcher.
+fn complete(block: &str) -> String {
+    let begins_with_section =
+        block.lines().find(|line| !line.starts_with('#')).is_some_and(|line| line.starts_with('['));
+    if begins_with_section { block.to_owned() } else { format!("[watcher:web]\ncmd = serve\n{block}") }
+}
+
+#[test]
+fn every_configuration_that_the_documents_show_loads() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut pages = Disk.glob(&top().join("docs/*.md").display().to_string());
+    pages.push(top().join("README.md"));
+    let mut count = 0;
+    for page in pages {
+        for example in examples(&fs::read_to_string(&page).expect("it is there")) {
+            let file = dir.path().join("circus.ini");
+            fs::write(&file, &example).expect("it can be written");
+            let loaded = config::load(&file, &Host { cwd: PathBuf::from("/"), ..Host::default() }, &Disk);
+            let wrong: Vec<_> = loaded.mistakes.iter().map(ToString::to_string).collect();
+            assert_eq!(wrong, Vec::<String>::new(), "{} shows\n{example}", page.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 10, "{count} examples");
+}
+
 #[test]
 fn docs_options_page_is_up_to_date() {
     let path = top().join("docs/options.md");

@@ -76,8 +76,7 @@ const fn places(legal: Legal) -> &'static str {
 const fn change(legal: Legal, change: Change) -> &'static str {
     match change {
         _ if !legal.set => "",
-        Change::None => "nothing",
-        Change::Manage => "processes are counted",
+        Change::None | Change::Manage => "no restart",
         Change::Reload => "graceful reload",
     }
 }
@@ -97,11 +96,11 @@ signals, hooks and limits may contain `$(circus.env.NAME)` or `((circus.env.NAME
 const WATCHER: &str = "
 ## `[watcher:NAME]`
 
-Keys that are not listed are free-form: they are kept, shown by `options` and `get`, handed to plugins, and can stand in
-`cmd` and `args` as `$(circus.KEY)`. There `$(circus.wid)` is the number of the process's slot, and every option that
-`options` shows is known by its name.
+Keys that are not listed are free-form: they are kept, shown by `options` and `get`, passed to plugins, and can be used
+in `cmd` and `args` as `$(circus.KEY)`. So can every option that `options` shows, and `$(circus.wid)`, the number of the
+process's slot.
 
-| option | type | default | where | `set` leads to | meaning |
+| option | type | default | where | after `set` | meaning |
 |---|---|---|---|---|---|
 ";
 

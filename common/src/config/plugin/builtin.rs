@@ -110,7 +110,7 @@ pub const TABLE: &[BuiltinSpec] = &[
             key("health_threshold", Kind::Number, "75", "the most that the mean of both percentages may be; 0 is no limit"),
             key("max_count", Kind::Integer, "3", "how many looks in a row may find too much; one more and it is restarted"),
             key("process_children", Kind::Flag, "False", "look at each child of the processes too"),
-            key("child_signal", Kind::Signal, "SIGTERM", "what such a child gets"),
+            key("child_signal", Kind::Signal, "SIGTERM", "the signal for such a child"),
         ], APP, STATSD],
     },
     BuiltinSpec {
@@ -125,7 +125,7 @@ pub const TABLE: &[BuiltinSpec] = &[
     },
     BuiltinSpec {
         builtin: Builtin::HttpObserver, path: "circus.plugins.http_observer.HttpObserver", alias: None, logger: "http_observer",
-        doc: "asks a web server, measures the answer, and restarts a watcher when there is none",
+        doc: "measures how fast a web server answers, and restarts a watcher when it does not",
         options: &[&[
             LOOP,
             key("check_url", Kind::Text, "http://localhost/", "what is asked for"),
@@ -136,7 +136,7 @@ pub const TABLE: &[BuiltinSpec] = &[
     },
     BuiltinSpec {
         builtin: Builtin::RedisObserver, path: "circus.plugins.redis_observer.RedisObserver", alias: None, logger: "redis_observer",
-        doc: "sends what a redis server says of itself to statsd, and restarts a watcher when it is silent",
+        doc: "sends the statistics of a redis server to statsd, and restarts a watcher when the server is silent",
         options: &[&[
             LOOP,
             key("redis_url", Kind::Text, "redis://localhost:6379/0", "the server; `rediss://` for TLS"),
@@ -158,9 +158,9 @@ pub const TABLE: &[BuiltinSpec] = &[
         doc: "ends processes that no longer send heartbeats by UDP",
         options: &[&[
             LOOP,
-            key("watchers_regex", Kind::Text, ".*", "which watchers are looked after: a Python pattern for the start of the name"),
+            key("watchers_regex", Kind::Text, ".*", "which watchers are watched: a Python pattern for the start of the name"),
             key("msg_regex", Kind::Text, "^(?P<pid>.*);(?P<timestamp>.*)$", "how a heartbeat looks: a Python pattern with a group `pid`"),
-            key("max_count", Kind::Integer, "3", "how many looks a process may be silent"),
+            key("max_count", Kind::Integer, "3", "after how many silent checks a process is killed"),
             key("ip", Kind::Text, "127.0.0.1", "where heartbeats are received"),
             key("port", Kind::Integer, "1664", "the UDP port"),
             key("watchers_stop_signal", Kind::Signal, "", "the signal to begin with, instead of the watcher's own"),
@@ -176,7 +176,7 @@ pub const TABLE: &[BuiltinSpec] = &[
             key("webhook", Kind::Text, "", "the URL a JSON object is posted to"),
             key("command", Kind::Text, "", "the program that is run, with the JSON object on its standard input"),
             key("smtp", Kind::Text, "", "the mail server: `smtp://HOST:PORT` (TLS if offered), `smtps://HOST` or `smtp+starttls://HOST`"),
-            key("smtp_user", Kind::Text, "", "who we are there"),
+            key("smtp_user", Kind::Text, "", "the user name there"),
             key("smtp_password_file", Kind::Text, "", "the file that holds the password"),
             key("mail_from", Kind::Text, "circus@localhost", "the sender"),
             key("mail_to", Kind::Text, "", "the receivers, divided by blanks"),

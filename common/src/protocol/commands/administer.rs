@@ -9,7 +9,7 @@ pub(super) const ADD: CommandSpec = CommandSpec {
     name: "add",
     summary: "Add a watcher",
     doc: "Adds a watcher while the daemon runs. It is not written to the configuration file.\n\n\
-          With `endpoint_owner` in force, the option `uid` must be the very text of that setting.",
+          With `endpoint_owner` set, the option `uid` must be exactly the text of that setting.",
     access: Access::Administer,
     properties: &[
         Property {
@@ -59,7 +59,7 @@ pub(super) const ADDSOCKET: CommandSpec = CommandSpec {
     doc: "Opens a socket while the daemon runs, as a section `[socket:NAME]` would. It is not written to the \
           configuration file, and goes when that is read again without it. Watchers that are added or restarted \
           afterwards can use it. Circus has no such command.\n\n\
-          It is refused with `endpoint_owner` in force: the socket would be opened with the rights of circusd.",
+          It is refused with `endpoint_owner` set: the socket would be opened with the rights of circusd.",
     access: Access::Administer,
     properties: &[
         Property {
@@ -100,7 +100,7 @@ pub(super) const IPYTHON: CommandSpec = CommandSpec {
 pub(super) const QUIT: CommandSpec = CommandSpec {
     name: "quit",
     summary: "Quit the arbiter immediately",
-    doc: "Stops every watcher and ends the daemon. Every process gets its stop signal and its grace. With \
+    doc: "Stops every watcher and ends the daemon. Every process gets its stop signal and its grace period. With \
           `waiting` the answer comes just before the daemon ends.",
     access: Access::Administer,
     properties: &[WAITING],

@@ -261,7 +261,7 @@ const WAITING: Property = Property {
     name: "waiting",
     kind: Kind::Flag,
     required: false,
-    doc: "Answer when the work has ended, with its result. Otherwise the answer only says that it was begun.",
+    doc: "Answer when the work is done, with its result. Otherwise the answer only says that it has begun.",
 };
 
 const WAITING_OPTION: CommandOption = CommandOption {

@@ -6,7 +6,7 @@ use super::{
 };
 
 const NB: Property =
-    Property { name: "nb", kind: Kind::Integer, required: false, doc: "How many; 1 if not said." };
+    Property { name: "nb", kind: Kind::Integer, required: false, doc: "How many; 1 by default." };
 
 const NB_ARGUMENT: Argument = Argument { name: "NB", count: Count::Optional, complete: Complete::Nothing };
 
@@ -29,7 +29,7 @@ const MATCH: Property = Property {
     name: "match",
     kind: Kind::Text,
     required: false,
-    doc: "How the name is compared: `glob` (if not said), `regex` (from the start of the name) or `simple`.",
+    doc: "How the name is compared: `glob` (the default), `regex` (from the start of the name) or `simple`.",
 };
 
 const TARGET_PROPERTIES: &[Property] = &[PATTERN, MATCH, WAITING];
@@ -73,9 +73,9 @@ pub(super) const INCR: CommandSpec = CommandSpec {
 pub(super) const KILL: CommandSpec = CommandSpec {
     name: "kill",
     summary: "Kill a specific process",
-    doc: "Ends processes of a watcher: the stop signal, then SIGKILL to the whole tree when the grace is \
-          over. They are replaced, unless the watcher has `respawn = False`. A pid that is not the watcher's \
-          is no error; nothing is done then.",
+    doc: "Ends processes of a watcher: the stop signal, then SIGKILL to the whole tree when the grace period \
+          is over. They are replaced, unless the watcher has `respawn = False`. A pid that is not the watcher's \
+          is not an error; nothing is done then.",
     access: Access::Operate,
     properties: &[
         NAME,
@@ -95,7 +95,7 @@ pub(super) const KILL: CommandSpec = CommandSpec {
             name: "graceful_timeout",
             kind: Kind::Number,
             required: false,
-            doc: "The grace in seconds, instead of the watcher's.",
+            doc: "The grace period in seconds, instead of the watcher's.",
         },
         WAITING,
     ],
@@ -124,7 +124,7 @@ pub(super) const KILL: CommandSpec = CommandSpec {
 pub(super) const NOTIFY: CommandSpec = CommandSpec {
     name: "notify",
     summary: "Publish what a plugin found out about a watcher",
-    doc: "Publishes the event `flapping` of a watcher on `events_endpoint`. The plugin Flapping says so when it \
+    doc: "Publishes the event `flapping` of a watcher on `events_endpoint`. The plugin Flapping sends it when it \
           stops a watcher whose processes keep dying. Nothing else happens. Circus has no such command.",
     access: Access::Operate,
     properties: &[
@@ -133,13 +133,13 @@ pub(super) const NOTIFY: CommandSpec = CommandSpec {
             name: "event",
             kind: Kind::Text,
             required: false,
-            doc: "`flapping`, which is also what it is if not said.",
+            doc: "`flapping`, the only one there is and the default.",
         },
         Property {
             name: "attempt",
             kind: Kind::Integer,
             required: false,
-            doc: "How often the watcher has been stopped for that; 1 if not said.",
+            doc: "How often the watcher has been stopped for it; 1 by default.",
         },
         Property {
             name: "retry_in",
@@ -164,10 +164,10 @@ pub(super) const NOTIFY: CommandSpec = CommandSpec {
 pub(super) const RELOAD: CommandSpec = CommandSpec {
     name: "reload",
     summary: "Reload the arbiter or a watcher",
-    doc: "Replaces the processes of a watcher by new ones, gracefully: the new are started first and must \
-          live before the old are stopped. A watcher with `send_hup` gets SIGHUP instead.\n\n\
-          Without a name every running watcher is reloaded, and what is stopped stays so; a stopped watcher \
-          that is named is started.",
+    doc: "Replaces the processes of a watcher with new ones, gracefully: the old ones are stopped only after the \
+          new ones were started. A watcher with `send_hup` gets SIGHUP instead.\n\n\
+          Without a name every running watcher is reloaded and stopped ones stay stopped; a stopped watcher that \
+          is named is started.",
     access: Access::Operate,
     properties: &[
         OPTIONAL_NAME,
@@ -175,7 +175,7 @@ pub(super) const RELOAD: CommandSpec = CommandSpec {
             name: "graceful",
             kind: Kind::Flag,
             required: false,
-            doc: "True if not said; false restarts instead.",
+            doc: "True by default; false restarts instead.",
         },
         Property {
             name: "sequential",
@@ -214,8 +214,8 @@ pub(super) const RESTART: CommandSpec = CommandSpec {
     name: "restart",
     summary: "Restart the arbiter or a watcher",
     doc: "Stops and starts watchers. Of several that match, those without `autostart` stay stopped.\n\n\
-          Without a name the daemon itself begins anew in the same process: everything is stopped, the \
-          configuration is read again, and what it says is started. A bad file is refused, and nothing \
+          Without a name the daemon itself restarts in the same process: the configuration is read again, \
+          everything is stopped, and what the file says is started. A bad file is refused, and nothing \
           stops.",
     access: Access::Operate,
     properties: TARGET_PROPERTIES,
@@ -230,7 +230,7 @@ pub(super) const SIGNAL: CommandSpec = CommandSpec {
     name: "signal",
     summary: "Send a signal",
     doc: "Sends a signal to processes of a watcher, or to their children. No event is published; a process \
-          that ends by it is replaced as after a crash.",
+          that ends because of it is replaced as after a crash.",
     access: Access::Operate,
     properties: &[
         NAME,
@@ -250,7 +250,7 @@ pub(super) const SIGNAL: CommandSpec = CommandSpec {
             name: "childpid",
             kind: Kind::Integer,
             required: false,
-            doc: "Only this direct child of that process (`child_pid` is understood too).",
+            doc: "Only this direct child of that process (also accepted as `child_pid`).",
         },
         Property {
             name: "children",
@@ -311,7 +311,7 @@ pub(super) const STOP: CommandSpec = CommandSpec {
     name: "stop",
     summary: "Stop watchers",
     doc: "Stops watchers, all of them without a name: the stop signal to every process, then SIGKILL to \
-          what is left of its tree when the grace is over. A start that is under way ends there.",
+          what is left of its tree when the grace period is over. A start in progress is cut short.",
     access: Access::Operate,
     properties: TARGET_PROPERTIES,
     reply: &[Member { name: "info", doc: "Null, when one watcher matches, with `waiting`." }],

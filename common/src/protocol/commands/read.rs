@@ -8,12 +8,12 @@ use super::{
 pub(super) const DSTATS: CommandSpec = CommandSpec {
     name: "dstats",
     summary: "Get circusd stats",
-    doc: "Figures of the daemon's own process: memory, CPU, age.",
+    doc: "Statistics of the daemon's own process: memory, CPU, age.",
     access: Access::Read,
     properties: &[],
     reply: &[Member {
         name: "info",
-        doc: "The figures, with the members that `stats` gives for a process. `children` is always empty.",
+        doc: "The statistics, with the members that `stats` gives for a process. `children` is always empty.",
     }],
     usage: Usage { arguments: &[], options: &[], wrong: "Invalid message" },
 };
@@ -21,8 +21,8 @@ pub(super) const DSTATS: CommandSpec = CommandSpec {
 pub(super) const GET: CommandSpec = CommandSpec {
     name: "get",
     summary: "Get the value of specific watcher options",
-    doc: "The present values of the options asked for. Every name that `options` shows may be asked for; \
-          one that the watcher does not have refuses the whole request.",
+    doc: "The current values of the options asked for. Any name that `options` shows may be asked for; \
+          if the watcher lacks one of them the whole request is refused.",
     access: Access::Read,
     properties: &[
         NAME,
@@ -50,7 +50,7 @@ pub(super) const GLOBALOPTIONS: CommandSpec = CommandSpec {
     }],
     reply: &[
         Member { name: "options", doc: "The values by name." },
-        Member { name: "version", doc: "The version of this circusd; Circus does not tell it." },
+        Member { name: "version", doc: "The version of this circusd; Circus does not send it." },
     ],
     usage: Usage {
         arguments: &[Argument { name: "KEY", count: Count::Optional, complete: Complete::GlobalOption }],
@@ -159,7 +159,7 @@ pub(super) const STATS: CommandSpec = CommandSpec {
             name: "extended",
             kind: Kind::Flag,
             required: false,
-            doc: "Also what the `extended_stats` hook has to say.",
+            doc: "Include what the `extended_stats` hook adds.",
         },
     ],
     reply: &[
@@ -191,7 +191,7 @@ pub(super) const STATUS: CommandSpec = CommandSpec {
     properties: &[OPTIONAL_NAME],
     reply: &[
         Member { name: "statuses", doc: "The states by name, when no name was given." },
-        Member { name: "status", doc: "The state, in the place of `ok`, when a name was given." },
+        Member { name: "status", doc: "The state, instead of `ok`, when a name was given." },
     ],
     usage: Usage { arguments: &[MAYBE_WATCHER], options: &[], wrong: "message invalid" },
 };
