@@ -2,7 +2,7 @@
 
 use super::process::Figures;
 
-/// The figures of a group as one. One process that is not for us makes the sums unknown, as in Circus.
+/// The figures of a group as one. One process that we may not read makes the sums unknown, as in Circus.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Aggregate {
     /// Those that were found, in order.
@@ -24,7 +24,7 @@ impl Aggregate {
         Self { restarts, ..Self::default() }
     }
 
-    /// Takes in one more; without figures if they are not for us.
+    /// Takes in one more; without figures if we may not read them.
     pub(super) fn add(&mut self, pid: i32, figures: Option<&Figures>) {
         self.pids.push(pid);
         let Some(figures) = figures else {

@@ -36,7 +36,7 @@ const LINE: usize = 1024;
 pub(super) enum Reading {
     /// It runs.
     Alive(Box<Figures>),
-    /// It runs, perhaps, and its figures are not for us.
+    /// It may be running, but we are not allowed to read its figures.
     Denied,
     /// It has ended, or was not there yet; a zombie counts as gone, as in Circus.
     Gone {
@@ -85,8 +85,8 @@ pub(super) struct Process {
     /// Processor time at the last round.
     before: Option<(u64, Duration)>,
     rare: Option<Rare>,
-    /// By how many pages the quick count of resident memory was wrong at that look: what the processors had not
-    /// handed in. It changes little while a process rests, and matters little while it grows.
+    /// By how many pages the kernel's quick count of resident memory was off then. It hardly changes while a process
+    /// is at rest, and matters little while it grows.
     correction: i64,
     /// What it ran at the last look at what is read rarely.
     image: Image,

@@ -9,7 +9,7 @@ use super::machine::Machine;
 /// No more of a file is read.
 const PIECE: usize = 4096;
 
-/// What is read rarely. What is not for us is missing.
+/// What is read rarely; without what we may not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rare {
     /// The name of its user.

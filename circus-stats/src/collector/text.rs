@@ -15,13 +15,13 @@ use crate::{
     streamer::{Group, Member},
 };
 
-/// What stands for a figure that is not for us.
+/// What stands for a figure that we may not read.
 const UNKNOWN: &str = "\"N/A\"";
 
 /// About the length of a message.
 const USUAL: usize = 512;
 
-/// One process; without figures if they are not for us.
+/// One process; without figures if we may not read them.
 pub(super) fn of_process(group: &Group, member: &Member, figures: Option<&Figures>) -> Message {
     let mut payload = String::with_capacity(USUAL);
     // Writing to a string cannot fail.

@@ -30,7 +30,7 @@ pub struct Stat {
     pub vsize: u64,
     /// Resident memory in pages, roughly: see [`resident`].
     pub rss: u64,
-    /// Where its stack begins: another place after each exec; 0 where that is not for us.
+    /// Where its stack begins: another place after each exec; 0 where we may not know.
     pub stack: u64,
 }
 
