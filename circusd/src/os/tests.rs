@@ -639,7 +639,9 @@ fn pipes_are_with_their_reader_before_the_process_is_told_and_only_if_there_is_o
             spec
         };
         let before = own_descriptors();
-        bench.failure(streamed(bench.spec(&["/nonexistent"]))).await;
+        for _ in 0..100 {
+            bench.failure(streamed(bench.spec(&["/nonexistent"]))).await;
+        }
         assert!(attached.try_recv().is_err(), "a process that is not there has no output");
         let (process, pid) = bench.spawned(streamed(bench.shell("echo out; echo err >&2"))).await;
         let ends: Vec<_> = attached.try_iter().collect();
@@ -651,7 +653,9 @@ fn pipes_are_with_their_reader_before_the_process_is_told_and_only_if_there_is_o
             assert_eq!(text, expected);
         }
         bench.os.forget(process);
-        assert!(own_descriptors() <= before, "nothing is left open");
+        // Tests of other rooms open files meanwhile; the pipes of those that failed would be 400.
+        let now = own_descriptors();
+        assert!(now < before + 200, "{before} descriptors before, {now} after");
         bench
     });
 }
