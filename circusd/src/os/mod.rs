@@ -303,11 +303,7 @@ impl Os {
             if let Some(input) = self.told.pop_front() {
                 return input;
             }
-            if self.reaping == reap::Reaping::Due {
-                self.reap();
-                continue;
-            }
-            self.wait_for_something().await;
+            self.turn().await;
         }
     }
 
@@ -318,8 +314,17 @@ impl Os {
         self.told.drain(..exits)
     }
 
-    /// Waits for a wake-up and takes in what it brought. Cancel-safe: nothing is lost between the two.
-    async fn wait_for_something(&mut self) {
+    /// Reaps what has ended, or waits for a wake-up and takes in what it brought. Cancel-safe: nothing is lost between
+    /// the two.
+    async fn turn(&mut self) {
+        if self.reaping == reap::Reaping::Due {
+            self.reap();
+            if self.told.is_empty() {
+                // Nobody is told of orphans, and a flood of them must not keep everything else waiting.
+                tokio::task::yield_now().await;
+            }
+            return;
+        }
         tokio::select! {
             Some(outcome) = self.outcomes.recv() => self.take_in(outcome),
             Some(()) = self.child_signal.recv() => self.reaping = reap::Reaping::Due,
@@ -442,12 +447,9 @@ impl Os {
             return 0;
         }
         loop {
-            if self.reaping == reap::Reaping::Due {
-                self.reap();
-            }
             tokio::select! {
                 count = &mut ended => return count.unwrap_or(0),
-                () = self.wait_for_something() => {}
+                () = self.turn() => {}
             }
         }
     }

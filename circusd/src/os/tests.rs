@@ -451,6 +451,37 @@ async fn until_reaped(bench: &mut Bench, pid: i32) {
     }
 }
 
+/// A process that ends at once and is nobody's: to the room it is as an orphan.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::zombie_processes,
+    reason = "a test may run programs; the room reaps this one"
+)]
+fn stray() -> i32 {
+    let stray = std::process::Command::new("/bin/true").spawn().expect("started");
+    stray.id().cast_signed()
+}
+
+#[test]
+fn a_flood_of_orphans_does_not_keep_others_waiting() {
+    with_bench(async |mut bench| {
+        let strays: Vec<i32> = (0..40).map(|_| stray()).collect();
+        for pid in &strays {
+            gone(*pid).await;
+        }
+        {
+            let once = &mut std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(std::pin::pin!(bench.os.next()).poll(once).is_pending());
+        }
+        // The first turn is over, and others on this thread may have theirs.
+        assert!(strays.iter().any(|pid| Stat::of(*pid).is_some()));
+        for pid in strays {
+            until_reaped(&mut bench, pid).await;
+        }
+        bench
+    });
+}
+
 #[test]
 fn orphans_of_no_watcher_are_ended_at_quit() {
     with_bench(async |mut bench| {
