@@ -20,6 +20,7 @@ use circusd::{
     log,
     os::{
         daemonize::{Readiness, daemonize},
+        limits,
         pidfile::PidfileError,
         slots::StateDir,
         sockets::Inherited,
@@ -32,6 +33,10 @@ use tracing::{info, warn};
 
 fn main() -> ExitCode {
     title::set();
+    if let Err(error) = limits::survive_large_files() {
+        eprintln!("circusd: cannot ignore SIGXFSZ: {error}");
+        return ExitCode::FAILURE;
+    }
     let done = match cli::parse(env::args_os()) {
         Ok(Action::Print(text)) => print(&text),
         Ok(Action::Init(path)) => init(path.as_deref()),

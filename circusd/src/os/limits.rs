@@ -2,7 +2,11 @@
 
 use std::io;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::{
+    resource::{Resource, getrlimit, setrlimit},
+    signal::{SigHandler, Signal, signal},
+};
+use rustix::io::Errno;
 
 /// The oldest kernel with everything that supervision stands on (pidfd poll, `P_PIDFD`).
 const MINIMUM_KERNEL: (u32, u32) = (5, 4);
@@ -53,9 +57,24 @@ pub fn check_kernel() -> Result<(), String> {
     if version(&release).is_some_and(|found| found < MINIMUM_KERNEL) {
         return Err(format!("Linux {release} is too old: circusd needs 5.4 or later"));
     }
-    rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty()).map_err(
-        |error| format!("pidfd_open is refused ({error}): a container's seccomp profile must allow pidfd_open and clone"),
-    )?;
+    let opened = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty());
+    match opened {
+        Ok(_) => Ok(()),
+        Err(error @ (Errno::PERM | Errno::NOSYS)) => Err(format!(
+            "pidfd_open is refused ({error}): a container's seccomp profile must allow pidfd_open and clone"
+        )),
+        Err(error) => Err(format!("cannot open a descriptor of a process: {error}")),
+    }
+}
+
+/// Lets a write beyond the limit on the size of files (`RLIMIT_FSIZE`) fail like any other: without this the first
+/// line too many in a log would end circusd.
+///
+/// # Errors
+/// When the system refuses.
+pub fn survive_large_files() -> io::Result<()> {
+    // SAFETY: no handler is installed, so nothing runs in a signal.
+    unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
     Ok(())
 }
 

@@ -90,7 +90,7 @@ pub enum OsError {
     #[error(transparent)]
     Slots(#[from] SlotError),
     /// The system refused.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}")]
     System {
         /// What was tried.
         what: &'static str,

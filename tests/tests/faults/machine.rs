@@ -85,6 +85,30 @@ fn a_full_disk_under_the_log_stops_nothing_and_the_log_goes_on_when_there_is_spa
 }
 
 #[test]
+fn a_file_that_may_not_grow_costs_its_lines_and_not_the_daemon() {
+    if !skip::can_run("a_file_that_may_not_grow", &["prlimit", "--version"]) {
+        return;
+    }
+    const LIMIT: u64 = 100_000;
+    let loud = "[watcher:loud]\ncmd = sh -c 'head -c 300000 /dev/zero; sleep 1000'\nautostart = False\n\
+                graceful_timeout = 1\nstdout_stream.class = FileStream\nstdout_stream.filename = loud.log\n";
+    let daemon = Plan::new(&format!("{WEB}{loud}")).arguments(&["--log-output", "circusd.log"]).start();
+    let limit = ["--pid", &daemon.pid().to_string(), &format!("--fsize={LIMIT}:{LIMIT}")].map(str::to_owned);
+    assert!(Command::new("prlimit").args(limit).status().unwrap().success());
+    daemon.ok("start", json!({"name": "loud", "waiting": true}));
+    let size = |name| fs::metadata(daemon.path(name)).map_or(0, |file| file.len());
+    wait::wait_until("the output to reach the limit", || size("loud.log") == LIMIT);
+    // And circusd's own log, by the lines of its work.
+    fs::OpenOptions::new().append(true).open(daemon.path("circusd.log")).unwrap().set_len(LIMIT).unwrap();
+    for _ in 0..5 {
+        replaces(&daemon);
+    }
+    measured("file size limit", "five crashes replaced with the log and a stream at the limit");
+    daemon.ok("quit", json!({"waiting": true}));
+    assert!(daemon.wait_end().success());
+}
+
+#[test]
 fn a_pidfile_that_cannot_be_written_is_told_and_nothing_is_started() {
     for (options, filled, words) in [("size=64k", true, "No space left"), ("size=64k,ro", false, "Read-only")]
     {

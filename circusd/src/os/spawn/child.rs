@@ -137,7 +137,7 @@ fn prepare(orders: &Orders<'_>) -> Result<(), Failure> {
 /// How the kernel keeps the action of a signal: the handler, then less room than this has. All zeros are the default.
 type Action = [usize; 8];
 
-/// Handlers are circusd's and would write into its pipes; SIGPIPE and SIGXFSZ are ignored by its runtime.
+/// Handlers are circusd's and would write into its pipes; SIGPIPE and SIGXFSZ are ignored by it.
 fn reset_signals() {
     let default: Action = [0; 8];
     for signal in 1..=64 {
