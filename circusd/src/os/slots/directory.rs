@@ -68,17 +68,22 @@ fn check(path: &Path) -> Result<(), SlotError> {
     if safe { Ok(()) } else { Err(SlotError::Directory { path: path.to_owned() }) }
 }
 
-/// Opens or makes the file; a symlink in its place is refused.
-pub(super) fn open_file(path: &Path) -> io::Result<File> {
-    let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    File::options()
+/// Opens or makes the file; a symlink in its place is refused, and what is not this user's: whoever may write the table
+/// says which processes are to be ended.
+pub(super) fn open_file(path: &Path) -> Result<File, SlotError> {
+    let open = |source| SlotError::Open { path: path.to_owned(), source };
+    let file = File::options()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .custom_flags(flags)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
         .open(path)
+        .map_err(open)?;
+    let found = file.metadata().map_err(open)?;
+    let safe = found.is_file() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o022 == 0;
+    if safe { Ok(file) } else { Err(SlotError::Foreign { path: path.to_owned() }) }
 }
 
 /// FNV-1a: the same in every release, so that the next version finds the file.

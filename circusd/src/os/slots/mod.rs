@@ -94,6 +94,12 @@ pub enum SlotError {
         /// Which.
         path: PathBuf,
     },
+    /// The file belongs to somebody else, or others may write it.
+    #[error("cannot use `{}`: it must be a file of this user that nobody else may write", path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("cannot open the process table `{}`", path.display())]
     Open {
@@ -327,7 +333,7 @@ fn left((index, slot): (usize, &Slot)) -> Option<Left> {
 
 fn open_locked(path: &Path, endpoint: &str) -> Result<File, SlotError> {
     let open = |source| SlotError::Open { path: path.to_owned(), source };
-    let file = directory::open_file(path).map_err(open)?;
+    let file = directory::open_file(path)?;
     let until = clock::since_boot().saturating_add(INHERITANCE);
     loop {
         match file.try_lock() {

@@ -93,6 +93,30 @@ fn rubbish_in_the_file_is_an_empty_table() {
 }
 
 #[test]
+fn a_file_that_others_may_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("made");
+    drop(open(&dir).expect("opened"));
+    let file = std::fs::read_dir(dir.path()).expect("listed").next().expect("one file").expect("readable");
+    std::fs::set_permissions(file.path(), PermissionsExt::from_mode(0o666)).expect("set");
+    assert!(matches!(open(&dir), Err(SlotError::Foreign { .. })));
+    std::fs::set_permissions(file.path(), PermissionsExt::from_mode(0o600)).expect("set");
+    assert!(open(&dir).is_ok());
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(file.path(), Some(65534), None).expect("given away");
+        assert!(matches!(open(&dir), Err(SlotError::Foreign { .. })));
+    }
+}
+
+#[test]
+fn what_is_no_file_in_its_place_is_refused_at_once() {
+    let dir = tempfile::tempdir().expect("made");
+    let path = dir.path().join(format!("state-{:016x}", directory::hash("tcp://127.0.0.1:5555")));
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR).expect("made");
+    assert!(matches!(open(&dir), Err(SlotError::Foreign { .. })));
+}
+
+#[test]
 fn a_table_hardly_used_takes_hardly_any_memory() {
     let dir = tempfile::tempdir().expect("made");
     let (table, _) = open(&dir).expect("opened");
