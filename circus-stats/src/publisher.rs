@@ -50,7 +50,7 @@ impl Publisher {
         let tell = move |subscribers| {
             count.send_replace(subscribers);
         };
-        let warden = tokio::spawn(subscribers::watch(socket.clone(), tell));
+        let warden = tokio::spawn(subscribers::watch(socket.clone(), subscribers::MAX_SUBSCRIBERS, tell));
         Ok(Self { socket, listeners, warden, _file: file })
     }
 

@@ -54,7 +54,7 @@ impl Publisher {
             files.extend(file);
         }
         let queue = Arc::new(Queue::default());
-        let warden = tokio::spawn(subscribers::watch(socket.clone(), |_| {}));
+        let warden = tokio::spawn(subscribers::watch(socket.clone(), settings.peers(), |_| {}));
         let sender = tokio::spawn(send_all(socket, Arc::clone(&queue)));
         Ok(Self { queue, endpoints, files, sender, warden })
     }

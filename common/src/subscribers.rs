@@ -11,12 +11,12 @@ pub const MAX_SUBSCRIPTIONS: usize = 1000;
 /// Subscribers that may be connected.
 pub const MAX_SUBSCRIBERS: usize = 4096;
 
-/// Cuts connections that subscribe without end, and those that come when it is full. Tells after each change how many
-/// subscribers are connected. Ends when the socket is closed.
-pub async fn watch(socket: Publisher, mut tell: impl FnMut(usize)) {
+/// Cuts connections that subscribe without end, and those that come when there are `most`. Tells after each change how
+/// many subscribers are connected. Ends when the socket is closed.
+pub async fn watch(socket: Publisher, most: usize, mut tell: impl FnMut(usize)) {
     let mut cut = 0;
     while let Ok((monitor, counted)) = socket.monitor().await {
-        let mut census = Census { socket: &socket, counts: HashMap::new(), cut, tell: &mut tell };
+        let mut census = Census { socket: &socket, most, counts: HashMap::new(), cut, tell: &mut tell };
         for (connection, subscriptions) in counted {
             census.set(connection, subscriptions).await;
         }
@@ -40,6 +40,8 @@ enum Followed {
 /// The subscriptions by connection.
 struct Census<'a, T> {
     socket: &'a Publisher,
+    /// How many there may be.
+    most: usize,
     counts: HashMap<ConnectionId, usize>,
     /// How many were cut off so far.
     cut: u64,
@@ -73,7 +75,7 @@ impl<T: FnMut(usize)> Census<'_, T> {
 
     async fn set(&mut self, connection: ConnectionId, subscriptions: usize) {
         self.counts.insert(connection, subscriptions);
-        if subscriptions > MAX_SUBSCRIPTIONS || self.counts.len() > MAX_SUBSCRIBERS {
+        if subscriptions > MAX_SUBSCRIPTIONS || self.counts.len() > self.most {
             self.cut += 1;
             if self.cut == 1 {
                 warn!(subscriptions, subscribers = self.counts.len(), "too much: subscribers are cut off");

@@ -29,7 +29,7 @@ use crate::{
         id::RequestId,
         input::LoadPurpose,
     },
-    controller::{self, BindError, Controller, Incoming},
+    controller::{self, BindError, Controller, Incoming, MAX_PEERS},
     discovery::Discovery,
     helpers::{self, StreamHelpers},
     hooks::Hooks,
@@ -151,15 +151,18 @@ impl Daemon {
         let mut helpers = StreamHelpers::new(orders.clone());
         let mut hooks = Hooks::new(&config.circus);
         data::leave_out_broken(&mut config, &host, &mut helpers, &mut hooks, &mut os, clock).await;
-        let publisher = Publisher::bind(controller::Settings::events(&config.circus)?).await?;
+        let clients = room_for_clients(os.descriptors());
+        let events = controller::Settings::events(&config.circus)?;
+        let publisher = Publisher::bind(events.with_peers(clients)).await?;
         let own_publisher = match controller::Settings::own_events(&config.circus)? {
-            Some(settings) => Some(Publisher::bind(settings).await?),
+            Some(settings) => Some(Publisher::bind(settings.with_peers(clients)).await?),
             None => None,
         };
         let sockets = os.open_sockets(config.sockets.clone(), kept).await;
         let sockets = sockets.map_err(|source| StartError::Socket { file: file.clone(), source })?;
         info!("sockets started");
-        let (controller, requests) = Controller::bind(controller::Settings::control(&config.circus)?).await?;
+        let control = controller::Settings::control(&config.circus)?;
+        let (controller, requests) = Controller::bind(control.with_peers(clients)).await?;
         warn_of_strangers(controller.endpoints());
         let spawns_in_flight = os.spawn_places();
         let setup = Setup {
@@ -416,4 +419,9 @@ fn warn_of_descriptors(config: &Config, granted: Descriptors) {
     if granted.hard < needed {
         warn!("the limit of {} open files is too small: this configuration needs {needed}", granted.hard);
     }
+/// How many clients each endpoint may have: they leave half of the descriptors to the processes.
+fn room_for_clients(granted: Descriptors) -> usize {
+    usize::try_from(granted.hard / 4).map_or(MAX_PEERS, |quarter| quarter.min(MAX_PEERS))
+}
+
 }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use circus_tests::daemon::{Daemon, Listener, process};
+use circus_tests::daemon::{Daemon, Listener, Plan, process, skip};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
@@ -69,6 +69,31 @@ fn idle_connections_by_the_thousand_cost_nobody_an_answer() {
     drop(crowd);
     let few = |daemon: &Daemon| process::descriptors(daemon.pid()).len() < 60;
     daemon.wait_until("the descriptors to be given back", few);
+    works(&daemon);
+}
+
+#[test]
+fn clients_cannot_take_the_descriptors_that_processes_need() {
+    let test = "clients_cannot_take_the_descriptors";
+    if !skip::can_run(test, &["prlimit", "--version"]) {
+        return;
+    }
+    let daemon = Plan::new(CONFIG).under(&["prlimit", "--nofile=100:100"]).start();
+    let old = daemon.wait_pids("web", 2);
+    let ends = [("control", "DEALER"), ("events", "SUB")];
+    let crowd: Vec<Raw> = ends
+        .into_iter()
+        .flat_map(|end| (0..75).map(move |_| end))
+        .filter_map(|(endpoint, kind)| Raw::ready(&path(&daemon, endpoint), kind).ok())
+        .collect();
+    // Nobody else can ask now, so the processes themselves are looked at.
+    process::kill(old[0]);
+    daemon.wait_until("a replacement", |daemon| {
+        let now = process::living_descendants(daemon.pid());
+        now.len() == 2 && !now.contains(&old[0])
+    });
+    drop(crowd);
+    daemon.wait_until("room for clients", |daemon| process::descriptors(daemon.pid()).len() < 50);
     works(&daemon);
 }
 
