@@ -20,7 +20,7 @@ use circusd::{
     log,
     os::{
         daemonize::{Readiness, daemonize},
-        limits,
+        limits, memory,
         pidfile::PidfileError,
         slots::StateDir,
         sockets::Inherited,
@@ -33,6 +33,7 @@ use tracing::{info, warn};
 
 fn main() -> ExitCode {
     title::set();
+    memory::share_heaps();
     if let Err(error) = limits::survive_large_files() {
         eprintln!("circusd: cannot ignore SIGXFSZ: {error}");
         return ExitCode::FAILURE;

@@ -19,7 +19,7 @@ use tokio::{
 use tracing::warn;
 
 use crate::{
-    controller::{BindError, Settings},
+    controller::{BindError, Settings, tidy_after},
     os::ipc::SocketFile,
 };
 
@@ -55,6 +55,7 @@ impl Publisher {
         }
         let queue = Arc::new(Queue::default());
         let warden = tokio::spawn(subscribers::watch(socket.clone(), settings.peers(), |_| {}));
+        tokio::spawn(tidy_after(socket.traffic()));
         let sender = tokio::spawn(send_all(socket, Arc::clone(&queue)));
         Ok(Self { queue, endpoints, files, sender, warden })
     }
@@ -133,6 +134,8 @@ impl Queue {
                 if let Some(event) = state.events.pop_front() {
                     return Some(event);
                 }
+                // A storm of events leaves room for thousands of them behind.
+                state.events.shrink_to(BURST);
                 if state.closed {
                     return None;
                 }

@@ -171,6 +171,12 @@ impl Router {
         self.0.connections_changed(seen).await.map(drop).map_err(TransportError::of)
     }
 
+    /// Who comes and goes from now on.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        Traffic(self.0.monitor())
+    }
+
     /// The connections there are.
     ///
     /// # Errors
@@ -187,6 +193,21 @@ impl Router {
     /// Sends what is queued, for [`LINGER`] at most, and closes.
     pub async fn close(self) {
         close(self.0.into_inner()).await;
+    }
+}
+
+/// Follows who comes to a socket and leaves it, strangers that never say a word among them.
+#[derive(Debug)]
+pub struct Traffic(MonitorStream);
+
+impl Traffic {
+    /// Waits for the next changes and counts them; `None` when the socket is closed.
+    pub async fn next(&mut self) -> Option<u64> {
+        match self.0.recv().await {
+            Ok(_) => Some(1),
+            Err(MonitorRecvError::Lagged(missed)) => Some(missed),
+            Err(_) => None,
+        }
     }
 }
 
@@ -262,6 +283,12 @@ impl Publisher {
     pub async fn send(&self, topic: String, payload: String) -> Result<(), TransportError> {
         let message = Message::multipart([Bytes::from(topic), Bytes::from(payload)]);
         self.0.send(message).await.map_err(TransportError::of)
+    }
+
+    /// Who comes and goes from now on; each subscription counts, too.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        Traffic(self.0.monitor())
     }
 
     /// The number of subscriptions by connection, and what changes from then on.

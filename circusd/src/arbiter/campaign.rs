@@ -10,7 +10,6 @@ use super::{
     id::WatcherId,
     operation::{Kind, Outcome, Tally, Waiter},
     time::Timestamp,
-    watcher::Watcher,
 };
 
 /// Campaigns at one time: each may wait for hours, and all of them are looked at after every input.
@@ -88,7 +87,7 @@ impl Arbiter {
                 let kind = campaign.kind;
                 // What has gone down by itself before its turn is left alone.
                 if matches!(kind, Kind::Reload { .. })
-                    && !self.watchers.get(&id).is_some_and(Watcher::is_active)
+                    && !self.watchers.get(&id).is_some_and(|watcher| watcher.is_active())
                 {
                     let name = self.watchers.get(&id).map_or("", |watcher| &watcher.config.name).to_owned();
                     self.out.complete(Waiter::Campaign(number), id, &name, Outcome::Done(Tally::default()));

@@ -10,7 +10,6 @@ use super::{
     effect::{Departure, Effect, Level},
     operation::Kind,
     request::Client,
-    watcher::Watcher,
 };
 
 /// Whether the daemon stays.
@@ -73,7 +72,7 @@ impl Arbiter {
 
     pub(super) fn leave_if_stopped(&mut self) {
         // What is given away while it is being spawned is given away when it has come.
-        let settled = self.released.is_empty() && self.watchers.values().all(Watcher::is_stopped);
+        let settled = self.released.is_empty() && self.watchers.values().all(|watcher| watcher.is_stopped());
         if !matches!(self.course, Course::Leaving { .. }) || !settled {
             return;
         }

@@ -34,7 +34,7 @@ use std::{
 };
 
 use circus_common::{
-    config::{Config, Host, WatcherConfig},
+    config::{Config, Host, Places, WatcherConfig},
     protocol::{ErrorCode, Reply},
 };
 
@@ -87,7 +87,8 @@ pub struct Arbiter {
     awaited: Awaited,
     host: Host,
     course: Course,
-    watchers: BTreeMap<WatcherId, Watcher>,
+    // Boxed: a map that grows in order is half empty.
+    watchers: BTreeMap<WatcherId, Box<Watcher>>,
     /// Lower-cased names of the watchers that commands find.
     names: BTreeMap<String, WatcherId>,
     next_watcher: u32,
@@ -111,7 +112,7 @@ pub struct Arbiter {
     /// Spawns under way of watchers that are gone: released when they arrive.
     released: BTreeSet<ProcessId>,
     /// Watchers that are gone, but for the streams of such spawns.
-    fading: BTreeMap<WatcherId, Watcher>,
+    fading: BTreeMap<WatcherId, Box<Watcher>>,
     /// Wake-ups by time; exactly one entry for each watcher that wants one.
     wakes: BTreeSet<(Timestamp, WatcherId)>,
     touched: BTreeSet<WatcherId>,
@@ -126,6 +127,7 @@ impl Arbiter {
         let now = Now { mono: Timestamp::default(), wall: 0.0 };
         // From here on each watcher knows its own options; a thousand of them twice would be felt.
         let watchers = std::mem::take(&mut config.watchers);
+        config.places = Places::default();
         let mut arbiter = Self {
             out: Outbox::new(now, seed, backoff_cap(&config), Surroundings::new(&config.circus, &host)),
             config,
@@ -189,7 +191,7 @@ impl Arbiter {
     /// Entries of every map that may grow, for tests of the rule that nothing is left over.
     #[must_use]
     pub fn kept(&self) -> usize {
-        let watchers: usize = self.watchers.values().map(Watcher::kept).sum();
+        let watchers: usize = self.watchers.values().map(|watcher| watcher.kept()).sum();
         let own = self.pending.len() + self.campaigns.len() + self.asked.len() + self.resolving.len();
         let own = own + self.trying.len() + self.extended.len() + self.fading.len();
         watchers + own + self.in_flight.len() + self.released.len() + self.admin.len() + self.out.spawns.len()
@@ -300,7 +302,7 @@ impl Arbiter {
         self.next_watcher += 1;
         let id = WatcherId(self.next_watcher);
         self.names.insert(config.name.to_lowercase(), id);
-        let watcher = self.watchers.entry(id).or_insert(Watcher::new(id, config));
+        let watcher = self.watchers.entry(id).or_insert(Box::new(Watcher::new(id, config)));
         watcher.tell_streams(&mut self.out);
         id
     }
@@ -330,7 +332,7 @@ impl Arbiter {
 
     /// The watcher of that name, in any case.
     fn find(&self, name: &str) -> Option<&Watcher> {
-        self.names.get(&name.to_lowercase()).and_then(|id| self.watchers.get(id))
+        self.names.get(&name.to_lowercase()).and_then(|id| self.watchers.get(id)).map(Box::as_ref)
     }
 
     /// Watchers by priority, equal ones in order of creation.
@@ -493,7 +495,7 @@ impl Arbiter {
             return self.out.note(Level::Warning, "too many reloads wait already: this one is left out");
         }
         let mut order = self.by_priority(true);
-        order.retain(|id| self.watchers.get(id).is_some_and(Watcher::is_active));
+        order.retain(|id| self.watchers.get(id).is_some_and(|watcher| watcher.is_active()));
         if let Some(number) = pending {
             if let Some(pending) = self.pending.get_mut(&number) {
                 pending.left = order.len().max(1);

@@ -205,6 +205,8 @@ impl Operations {
             return None;
         }
         self.running = self.waiting.pop_front();
+        // Watchers are many, and hardly ever does anything wait.
+        self.waiting.shrink_to_fit();
         self.running.as_mut()
     }
 

@@ -46,6 +46,8 @@ impl Slot {
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
+        // Slots are many, and most have one exit to remember or none.
+        self.history.reserve_exact(1);
         self.history.push_back(exit);
     }
 

@@ -19,7 +19,7 @@ use super::{
     Incoming,
     inflight::{Envelope, InFlight},
 };
-use crate::{arbiter::id::RequestId, os::memory};
+use crate::arbiter::id::RequestId;
 
 /// Turns given to the task that writes to a client whose queue is full, before its answer is dropped: a burst of
 /// answers is longer than the queue, and the client may well be reading.
@@ -150,9 +150,6 @@ impl Edge {
         let live: HashSet<ConnectionId> = live.into_iter().collect();
         self.deaf.retain(|connection| live.contains(connection));
         self.in_flight.keep(live);
-        if self.in_flight.is_crowd_gone() {
-            memory::trim();
-        }
     }
 
     async fn receive(&mut self, peer: Peer, frames: Vec<Bytes>) {

@@ -22,9 +22,6 @@ pub const MAX_PEERS: usize = 4096;
 /// Requests that may wait for the daemon's loop.
 pub const QUEUE: usize = 1024;
 
-/// So many clients are a crowd: when most of one has left, its memory is given back.
-const CROWD: usize = 200;
-
 /// Counts every request of this process, so that an answer from before a restart in place finds nobody.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -88,8 +85,6 @@ pub(super) struct InFlight {
     loads: HashMap<ConnectionId, Load>,
     /// The connections there are.
     live: HashSet<ConnectionId>,
-    /// The most there have been since memory was given back.
-    most: usize,
     /// The number of `pending`, for others to see.
     owed: Arc<AtomicUsize>,
 }
@@ -163,18 +158,6 @@ impl InFlight {
             self.pending.retain(|_, pending| self.live.contains(&pending.peer.connection()));
             self.count();
         }
-    }
-
-    /// Whether a crowd of clients has left since this was last asked.
-    pub(super) fn is_crowd_gone(&mut self) -> bool {
-        self.most = self.most.max(self.live.len());
-        let gone = self.most >= CROWD && self.live.len() < self.most / 4;
-        if gone {
-            self.most = self.live.len();
-            self.live.shrink_to_fit();
-            self.loads.shrink_to_fit();
-        }
-        gone
     }
 
     /// How many answers are owed, now and from then on.

@@ -6,6 +6,7 @@
 //! Invariant: of a client that has vanished nothing is left, and no other client gets its answers.
 
 mod bind;
+mod crowd;
 mod edge;
 mod inflight;
 
@@ -24,6 +25,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 pub use bind::Settings;
 pub use circus_common::bind::BindError;
+pub(crate) use crowd::tidy_after;
 pub use inflight::{MAX_BYTES_IN_FLIGHT, MAX_IN_FLIGHT, MAX_PEERS, QUEUE};
 
 use crate::{
@@ -79,6 +81,7 @@ impl Controller {
         let (incoming, requests) = mpsc::channel(QUEUE);
         // Holds one answer for each request in flight at most, and those are bounded.
         let (answers, to_send) = mpsc::unbounded_channel();
+        tokio::spawn(tidy_after(router.traffic()));
         let in_flight = inflight::InFlight::default();
         let owed = in_flight.owed();
         let task = tokio::spawn(edge::Edge::new(router, incoming, in_flight, settings.peers()).run(to_send));

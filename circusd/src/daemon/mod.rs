@@ -33,13 +33,19 @@ use crate::{
     discovery::Discovery,
     helpers::{self, StreamHelpers},
     hooks::Hooks,
-    os::{Os, OsError, OsSettings, limits::Descriptors, slots::StateDir, sockets::SocketError},
+    os::{Os, OsError, OsSettings, limits::Descriptors, memory, slots::StateDir, sockets::SocketError},
     publisher::Publisher,
     stream::{Orders, Streams},
 };
 
 /// Inputs handled, or effects carried out, in a row before the other tasks of this thread get their turn.
 const BATCH: usize = 16;
+
+/// Effects for which there is always room. A storm leaves behind room for thousands, which is not kept.
+const ROOM: usize = 64;
+
+/// After so many effects there may be memory to give back: as many as a start of some fifty processes has.
+const MANY_EFFECTS: u32 = 256;
 
 /// How long strays that belong to no watcher have at the end before SIGKILL.
 const STRAY_GRACE: Duration = Duration::from_secs(5);
@@ -117,6 +123,8 @@ pub struct Daemon {
     live: Live,
     /// What was decided and is not yet carried out, in order.
     effects: VecDeque<Effect>,
+    /// How many effects were carried out.
+    carried_out: u32,
     /// Whether an exit is among the effects: answers after it are farewells.
     leaving: bool,
     /// How the daemon leaves, once that is its turn among the effects.
@@ -164,14 +172,9 @@ impl Daemon {
         let control = controller::Settings::control(&config.circus)?;
         let (controller, requests) = Controller::bind(control.with_peers(clients)).await?;
         warn_of_strangers(controller.endpoints());
+        let circus = config.circus.clone();
         let spawns_in_flight = os.spawn_places();
-        let setup = Setup {
-            config: config.clone(),
-            sockets,
-            host: host.clone(),
-            spawns_in_flight,
-            seed: fastrand::u64(..),
-        };
+        let setup = Setup { config, sockets, host: host.clone(), spawns_in_flight, seed: fastrand::u64(..) };
         let mut daemon = Self {
             arbiter: Arbiter::new(setup),
             clock,
@@ -188,16 +191,17 @@ impl Daemon {
             hooks,
             told: VecDeque::new(),
             loads: mpsc::channel(1),
-            bound: load::endpoints(&config.circus),
+            bound: load::endpoints(&circus),
             file,
             host,
             live,
             effects: VecDeque::new(),
+            carried_out: 0,
             leaving: false,
             departure: None,
             farewells: Vec::new(),
         };
-        daemon.discover(&config.circus);
+        daemon.discover(&circus);
         daemon.live.ready();
         Ok(daemon)
     }
@@ -213,6 +217,7 @@ impl Daemon {
                 break departure;
             }
             if self.effects.is_empty() {
+                self.effects.shrink_to(ROOM);
                 let input = self.next().await;
                 self.handle(input);
                 handled += 1;
@@ -294,6 +299,10 @@ impl Daemon {
         if let Some(line) = trace::effect(&effect) {
             debug!("{line}");
         }
+        self.carried_out = self.carried_out.wrapping_add(1);
+        if self.carried_out.is_multiple_of(MANY_EFFECTS) {
+            memory::tidy_later();
+        }
         match effect {
             Effect::Exit(how) => self.departure = Some(how),
             Effect::Reply { request, reply } if Hooks::is_own(request) => self.reply_to_hook(request, &reply),
@@ -345,6 +354,7 @@ impl Daemon {
         self.os.flush_identities();
         tokio::task::spawn_blocking(move || {
             let config = load::load(&file, &host, &bound).map(Box::new);
+            memory::tidy_later();
             // The loop ends only after this was taken, or with the daemon.
             let _ = answer.blocking_send(Input::ConfigLoaded { purpose, config });
         });
@@ -409,6 +419,11 @@ const DESCRIPTORS_EACH: u64 = 2;
 /// What the daemon needs besides, clients included.
 const DESCRIPTORS_BASE: u64 = 256;
 
+/// How many clients each endpoint may have: they leave half of the descriptors to the processes.
+fn room_for_clients(granted: Descriptors) -> usize {
+    usize::try_from(granted.hard / 4).map_or(MAX_PEERS, |quarter| quarter.min(MAX_PEERS))
+}
+
 /// Says at the start, and not in the middle of the night, that the limit is too small for the plan.
 fn warn_of_descriptors(config: &Config, granted: Descriptors) {
     let each = |watcher: &WatcherConfig| {
@@ -419,9 +434,4 @@ fn warn_of_descriptors(config: &Config, granted: Descriptors) {
     if granted.hard < needed {
         warn!("the limit of {} open files is too small: this configuration needs {needed}", granted.hard);
     }
-/// How many clients each endpoint may have: they leave half of the descriptors to the processes.
-fn room_for_clients(granted: Descriptors) -> usize {
-    usize::try_from(granted.hard / 4).map_or(MAX_PEERS, |quarter| quarter.min(MAX_PEERS))
-}
-
 }

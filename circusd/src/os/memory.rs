@@ -1,10 +1,92 @@
-//! Gives memory back to the system.
+//! Gives memory back to the system: what the allocator keeps of a thousand spawns, or of a large configuration that was
+//! read, is more than the daemon needs for all its processes.
+//!
+//! The allocator is the process's, so this is too: a thread that is started by the first call and sleeps without end
+//! once it has done its work. Never on the decision thread, which would wait for milliseconds.
 
-/// Returns what the allocator keeps though nobody uses it. Takes a few milliseconds: only after a crowd has left.
-pub fn trim() {
+/// Keeps the allocator from giving each thread its own part of the heap: the threads here allocate little, and the
+/// decision thread has one for itself all the same. To be called before there are threads.
+pub fn share_heaps() {
     #[cfg(target_env = "gnu")]
     {
-        // SAFETY: `malloc_trim` takes the allocator's own locks and moves nothing that is in use.
-        unsafe { libc::malloc_trim(0) };
+        const HEAPS: libc::c_int = 2;
+        // SAFETY: sets a number inside the allocator.
+        let _refused = unsafe { libc::mallopt(libc::M_ARENA_MAX, HEAPS) };
+    }
+}
+
+/// Gives back, once things have calmed down, what nobody uses. To be called after much was done; never waits.
+pub fn tidy_later() {
+    #[cfg(target_env = "gnu")]
+    keeper::tidy_later();
+}
+
+#[cfg(target_env = "gnu")]
+mod keeper {
+    use std::{
+        sync::{
+            LazyLock,
+            mpsc::{Receiver, SyncSender, sync_channel},
+        },
+        time::Duration,
+    };
+
+    use crate::os::thread;
+
+    /// Calls that are no further apart belong to one burst; what is free within one is soon used again.
+    const CALM: Duration = Duration::from_millis(200);
+
+    pub fn tidy_later() {
+        static KEEPER: LazyLock<Option<SyncSender<()>>> = LazyLock::new(start);
+        if let Some(keeper) = &*KEEPER {
+            // If it is full, a call is noted that was not heard yet: as good.
+            let _noted = keeper.try_send(());
+        }
+    }
+
+    /// Without the thread nothing is given back.
+    fn start() -> Option<SyncSender<()>> {
+        let (sender, calls) = sync_channel(1);
+        thread::start("memory", move || serve(&calls)).ok()?;
+        Some(sender)
+    }
+
+    fn serve(calls: &Receiver<()>) {
+        while calls.recv().is_ok() {
+            while calls.recv_timeout(CALM).is_ok() {}
+            // SAFETY: `malloc_trim` takes the allocator's own locks and moves nothing that is in use.
+            unsafe { libc::malloc_trim(0) };
+        }
+    }
+}
+
+#[cfg(all(test, target_env = "gnu"))]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use circus_common::os::procfs;
+
+    const MIB: usize = 1024 * 1024;
+
+    fn resident() -> usize {
+        let pages = procfs::resident(std::process::id().cast_signed()).expect("/proc is there");
+        usize::try_from(pages).expect("a number of pages") * rustix::param::page_size()
+    }
+
+    #[test]
+    fn what_is_free_between_pieces_in_use_is_given_back() {
+        let mut all: Vec<Vec<u8>> = (0..64 * 1024).map(|_| vec![1; 1024]).collect();
+        let full = resident();
+        // Each hundredth stays: the heap cannot become shorter by itself.
+        let mut number = 0;
+        all.retain(|_| {
+            number += 1;
+            number % 100 == 0
+        });
+        super::tidy_later();
+        while full.saturating_sub(resident()) < 32 * MIB {
+            thread::park_timeout(Duration::from_millis(20));
+        }
+        assert!(!all.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use circus_common::{
-    config::{Args, Config, Files, WatcherConfig},
+    config::{Args, Config, Files, Places, WatcherConfig},
     protocol::{ErrorCode, Happening, Reply},
 };
 use serde_json::{Map, Value};
@@ -322,6 +322,7 @@ impl Arbiter {
         }
         self.config = *config;
         self.config.watchers = Vec::new();
+        self.config.places = Places::default();
         self.out.surroundings = Surroundings::new(&self.config.circus, &self.host);
         self.out.backoff_cap = crate::arbiter::backoff_cap(&self.config);
         let mut parts = 0;

@@ -217,7 +217,9 @@ impl Arbiter {
             (Some(Reach::Children | Reach::Child(_)), Some(pid)) if processes.is_empty() => {
                 self.refuse(client, ErrorCode::Command, format!("process {pid} not found in {name}"));
             }
-            (Some(Reach::Recursive), _) if self.watchers.get(&id).is_some_and(Watcher::has_signal_hooks) => {
+            (Some(Reach::Recursive), _)
+                if self.watchers.get(&id).is_some_and(|watcher| watcher.has_signal_hooks()) =>
+            {
                 self.with(id, |watcher, out| {
                     processes.iter().for_each(|process| watcher.signal(*process, signal, out));
                 });

@@ -7,7 +7,6 @@ use crate::arbiter::{
     Arbiter,
     effect::{Question, StatsQuestion},
     request::Client,
-    watcher::Watcher,
 };
 
 impl Arbiter {
@@ -43,7 +42,7 @@ impl Arbiter {
         let reply = match name {
             None => {
                 let listed = self.watchers.values().filter(|watcher| watcher.listed);
-                Reply::with([("numprocesses", json!(listed.map(Watcher::count).sum::<usize>()))])
+                Reply::with([("numprocesses", json!(listed.map(|watcher| watcher.count()).sum::<usize>()))])
             }
             Some(name) => match self.find(&name) {
                 Some(watcher) => {

@@ -3,7 +3,7 @@
 //! So the exit of a process is reaped, and its slot filled, while its `reap` event still waits for `before_reap`,
 //! and yet no subscriber sees a `reap` before the `kill`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use circus_common::{Signal, config::HookName};
 
@@ -56,6 +56,10 @@ impl Watcher {
                 }
                 None => drop(self.lines.remove(&id)),
             }
+        }
+        if self.lines.is_empty() {
+            // An empty map keeps its first node.
+            self.lines = BTreeMap::new();
         }
     }
 
