@@ -374,7 +374,13 @@ impl Arbiter {
             let (watcher, keep) = (process.watcher, BTreeSet::new());
             self.out.push(Effect::Sockets(SocketEffect::CloseOwn { watcher, keep }));
         }
-        self.with(process.watcher, |watcher, out| watcher.spawned(process, pid, started, out));
+        let Some(watcher) = self.watchers.get_mut(&process.watcher) else { return };
+        watcher.spawned(process, pid, started, &mut self.out);
+        watcher.take_wishes(&mut self.out);
+        let more_to_come = self.in_flight.iter().any(|other| other.watcher == process.watcher);
+        if !more_to_come || !watcher.goes_on_after(process) {
+            self.touched.insert(process.watcher);
+        }
     }
 
     /// Lets queued spawns leave as far as places are free.

@@ -20,6 +20,9 @@ use crate::arbiter::{
 impl Watcher {
     /// One step of the operation in hand, or the begin of the next; false if it has to wait.
     pub(super) fn drive(&mut self, out: &mut Outbox) -> bool {
+        if self.operations.is_idle() {
+            return false;
+        }
         let before: BTreeSet<i32> =
             if self.operations.running().is_none() { self.pid_set() } else { BTreeSet::new() };
         if let Some(operation) = self.operations.advance() {

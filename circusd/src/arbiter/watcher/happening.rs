@@ -10,10 +10,13 @@ use crate::arbiter::{
     input::{Exit, Member, SpawnFailure},
     operation::{Outcome, Tally},
     outbox::Outbox,
-    process::{Aftermath, Life, Rest, Role},
+    process::{Aftermath, Life, Process, Rest, Role},
     slot::{self, LastExit},
     time::{Timestamp, seconds},
 };
+
+/// Of so many spawns in a row one has the watcher looked at: often enough that there is always one to go on with.
+const LOOK_EVERY: u64 = 32;
 
 impl Watcher {
     /// A spawn succeeded.
@@ -41,6 +44,15 @@ impl Watcher {
         if !on_probation {
             self.mark_tried(id.wid);
         }
+    }
+
+    /// Whether nothing follows from this new process but that the next one comes: of a thousand that are started not each
+    /// one is a reason to look at all of them.
+    pub fn goes_on_after(&self, id: ProcessId) -> bool {
+        let filling = matches!(self.phase, Phase::Starting(_) | Phase::Active(None));
+        let calm = |process: &Process| process.is_running() && process.next_deadline().is_none();
+        let calm = self.processes.get(&id).is_some_and(|process| calm(process));
+        filling && calm && !self.is_serial() && !id.generation.is_multiple_of(LOOK_EVERY)
     }
 
     /// Whether new processes are wanted.
