@@ -159,17 +159,18 @@ impl Daemon {
         let mut helpers = StreamHelpers::new(orders.clone());
         let mut hooks = Hooks::new(&config.circus);
         data::leave_out_broken(&mut config, &host, &mut helpers, &mut hooks, &mut os, clock).await;
-        let clients = room_for_clients(os.descriptors());
+        let subscribers = peers(os.descriptors(), SUBSCRIBERS_PART);
         let events = controller::Settings::events(&config.circus)?;
-        let publisher = Publisher::bind(events.with_peers(clients)).await?;
+        let publisher = Publisher::bind(events.with_peers(subscribers)).await?;
         let own_publisher = match controller::Settings::own_events(&config.circus)? {
-            Some(settings) => Some(Publisher::bind(settings.with_peers(clients)).await?),
+            Some(settings) => Some(Publisher::bind(settings.with_peers(subscribers)).await?),
             None => None,
         };
         let sockets = os.open_sockets(config.sockets.clone(), kept).await;
         let sockets = sockets.map_err(|source| StartError::Socket { file: file.clone(), source })?;
         info!("sockets started");
         let control = controller::Settings::control(&config.circus)?;
+        let clients = peers(os.descriptors(), CLIENTS_PART);
         let (controller, requests) = Controller::bind(control.with_peers(clients)).await?;
         warn_of_strangers(controller.endpoints());
         let circus = config.circus.clone();
@@ -419,9 +420,13 @@ const DESCRIPTORS_EACH: u64 = 2;
 /// What the daemon needs besides, clients included.
 const DESCRIPTORS_BASE: u64 = 256;
 
-/// How many clients each endpoint may have: they leave half of the descriptors to the processes.
-fn room_for_clients(granted: Descriptors) -> usize {
-    usize::try_from(granted.hard / 4).map_or(MAX_PEERS, |quarter| quarter.min(MAX_PEERS))
+/// Clients may take one descriptor in so many, and subscribers of each kind of events: the others are for processes.
+const CLIENTS_PART: u64 = 2;
+const SUBSCRIBERS_PART: u64 = 8;
+
+/// How many an endpoint may have at one time.
+fn peers(granted: Descriptors, part: u64) -> usize {
+    usize::try_from(granted.hard / part).map_or(MAX_PEERS, |most| most.min(MAX_PEERS))
 }
 
 /// Says at the start, and not in the middle of the night, that the limit is too small for the plan.
