@@ -13,4 +13,5 @@ pub mod options;
 mod pattern;
 pub mod plugins;
 pub mod runner;
+mod stdin;
 mod ticker;

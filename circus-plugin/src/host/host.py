@@ -4,9 +4,16 @@ With the package `circus` installed the class runs on its CircusPlugin; otherwis
 under the same names and needs nothing but pyzmq.
 """
 import json
+import logging
+import os
 import signal
 import sys
 import time
+import uuid
+
+
+#: What stands for it where the log is to go.
+STDERR = ("", "-", "stdout")
 
 
 class _Interrupted(KeyboardInterrupt):
@@ -19,32 +26,16 @@ def _end(*_):
     raise _Interrupted()
 
 
-def _offer_circus():
-    """Modules `circus` and `circus.plugins` for an interpreter that has none."""
+def _offer_plugins():
+    """The module `circus.plugins`; returns what offers the part of Tornado's loop that it uses, where there is none."""
+    import collections
     import errno
     import heapq
     import itertools
-    import logging
-    import types
-    import uuid
 
     import zmq
 
-    def to_str(value):
-        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-    def to_bytes(value):
-        return value if isinstance(value, bytes) else str(value).encode("utf-8")
-
-    def to_bool(value):
-        if isinstance(value, bool):
-            return value
-        text = str(value).strip().lower()
-        if text in ("yes", "true", "on", "1"):
-            return True
-        if text in ("no", "false", "off", "0"):
-            return False
-        raise ValueError("%r is not a boolean" % (value,))
+    logger = logging.getLogger("circus")
 
     class _Handle(object):
         __slots__ = ("callback", "cancelled")
@@ -67,24 +58,37 @@ def _offer_circus():
             self._timers = []
             self._order = itertools.count()
             self._running = False
-            self._callbacks = []
+            self._callbacks = collections.deque()
+            # What another thread asks for must end the waiting.
+            self._wakes, self._wake = os.pipe()
+            os.set_blocking(self._wake, False)
+            self.add_handler(self._wakes, lambda fd, events: os.read(fd, 4096), self.READ)
 
         def time(self):
             return time.time()
 
+        @staticmethod
+        def _key(fd):
+            """What the poller knows it by: a number, or a socket of ZeroMQ."""
+            return fd if isinstance(fd, (int, zmq.Socket)) else fd.fileno()
+
         def add_handler(self, fd, handler, events):
-            self._handlers[fd] = handler
+            self._handlers[self._key(fd)] = fd, handler
             self._poller.register(fd, events & (zmq.POLLIN | zmq.POLLOUT) or zmq.POLLIN)
 
         def update_handler(self, fd, events):
             self._poller.modify(fd, events)
 
         def remove_handler(self, fd):
-            if self._handlers.pop(fd, None) is not None:
+            if self._handlers.pop(self._key(fd), None) is not None:
                 self._poller.unregister(fd)
 
         def add_callback(self, callback, *args, **kwargs):
             self._callbacks.append(lambda: callback(*args, **kwargs))
+            try:
+                os.write(self._wake, b" ")
+            except BlockingIOError:
+                pass
 
         add_callback_from_signal = spawn_callback = add_callback
 
@@ -111,9 +115,8 @@ def _offer_circus():
                 logger.exception("Exception in callback %r", callback)
 
         def _due(self):
-            callbacks, self._callbacks = self._callbacks, []
-            for callback in callbacks:
-                self._guarded(callback)
+            for _ in range(len(self._callbacks)):
+                self._guarded(self._callbacks.popleft())
             while self._timers and self._timers[0][0] <= self.time():
                 handle = heapq.heappop(self._timers)[2]
                 if not handle.cancelled:
@@ -138,8 +141,8 @@ def _offer_circus():
                     if error.errno == errno.EINTR:
                         continue
                     raise
-                for fd, events in ready:
-                    handler = self._handlers.get(fd)
+                for key, events in ready:
+                    fd, handler = self._handlers.get(key, (None, None))
                     if handler is not None:
                         self._guarded(handler, fd, events)
 
@@ -168,16 +171,21 @@ def _offer_circus():
         def __init__(self, callback, callback_time, io_loop=None):
             self.callback = callback
             self.callback_time = callback_time
-            self.io_loop = io_loop or IOLoop.current()
+            self.io_loop = io_loop
             self._handle = None
 
-        def _run(self):
+        def _plan(self):
             self._handle = self.io_loop.call_later(self.callback_time / 1000.0, self._run)
+
+        def _run(self):
+            self._plan()
             self.callback()
 
         def start(self):
             self.stop()
-            self._handle = self.io_loop.call_later(self.callback_time / 1000.0, self._run)
+            # Only now: the loop of a plugin that makes one of these in its constructor is not the current one yet.
+            self.io_loop = self.io_loop or IOLoop.current()
+            self._plan()
 
         def stop(self):
             if self._handle is not None:
@@ -195,15 +203,6 @@ def _offer_circus():
         return ioloop.IOLoop, ioloop.PeriodicCallback
 
     Loop, Periodic = _loop_classes()
-
-    class CallError(Exception):
-        """circusd did not answer."""
-
-    def make_message(command, **props):
-        return {"id": uuid.uuid4().hex, "command": command, "properties": props}
-
-    def cast_message(command, **props):
-        return dict(make_message(command, **props), msg_type="cast")
 
     class CircusPlugin(object):
         """Base class of plugins: see "Own plugins" in docs/plugins.md."""
@@ -226,7 +225,10 @@ def _offer_circus():
 
         def initialize(self):
             self.context = zmq.Context()
-            self._connect_client()
+            self.client = self.context.socket(zmq.DEALER)
+            self.client.setsockopt(zmq.IDENTITY, self._id)
+            self.client.linger = 0
+            self.client.connect(self.endpoint)
             self.sub_socket = self.context.socket(zmq.SUB)
             self.sub_socket.setsockopt(zmq.SUBSCRIBE, b"watcher.")
             self.sub_socket.connect(self.pubsub_endpoint)
@@ -237,12 +239,6 @@ def _offer_circus():
                 self.loop.add_handler(fd, self._readable, Loop.READ)
                 # The descriptor tells of changes only: what is there already must be looked for.
                 self.loop.add_callback(self._readable)
-
-        def _connect_client(self):
-            self.client = self.context.socket(zmq.DEALER)
-            self.client.setsockopt(zmq.IDENTITY, self._id)
-            self.client.linger = 0
-            self.client.connect(self.endpoint)
 
         def _readable(self, *_):
             while True:
@@ -283,19 +279,7 @@ def _offer_circus():
                 self.context.term()
 
         def call(self, command, **props):
-            message = make_message(command, **props)
-            self.client.send(to_bytes(json.dumps(message)))
-            until = time.time() + self.call_timeout
-            while True:
-                left = until - time.time()
-                if left <= 0 or not self.client.poll(int(left * 1000) + 1):
-                    # A late answer must not be taken for that of the next call.
-                    self.client.close(0)
-                    self._connect_client()
-                    raise CallError("no answer to %r within %s s" % (command, self.call_timeout))
-                reply = json.loads(to_str(self.client.recv_multipart()[-1]))
-                if isinstance(reply, dict) and reply.get("id") == message["id"]:
-                    return reply
+            return exchange(self.client, make_message(command, **props), self.call_timeout)
 
         def cast(self, command, **props):
             self.client.send(to_bytes(json.dumps(cast_message(command, **props))))
@@ -321,30 +305,38 @@ def _offer_circus():
         def load_message(message):
             return json.loads(to_str(message))
 
-    logger = logging.getLogger("circus")
+    offer_module("circus.plugins", CircusPlugin=CircusPlugin, logger=logger, __path__=[])
+    sys.modules["circus.util"].AsyncPeriodicCallback = Periodic
 
-    def module(name, **members):
-        made = types.ModuleType(name)
-        made.__dict__.update(members)
-        sys.modules[name] = made
-        return made
+    def offer_loop():
+        offer_module("tornado", __path__=[])
+        offer_module("tornado.ioloop", IOLoop=Loop, PeriodicCallback=Periodic)
 
-    circus = module("circus", logger=logger, __path__=[], __version__="0.19.0")
-    circus.plugins = module("circus.plugins", CircusPlugin=CircusPlugin, logger=logger, __path__=[])
-    circus.util = module("circus.util", to_bool=to_bool, to_str=to_str, to_bytes=to_bytes,
-                         AsyncPeriodicCallback=Periodic)
-    circus.client = module("circus.client", make_message=make_message, cast_message=cast_message)
-    circus.exc = module("circus.exc", CallError=CallError)
+    return offer_loop
+
+
+def _plugin_class(path):
+    """The class, on our CircusPlugin if the package is not there."""
+    if is_there("circus.plugins"):
+        return resolve(path)
+    offer_circus()
+    offer_loop = _offer_plugins()
+    try:
+        return resolve(path)
+    except ModuleNotFoundError as error:
+        if error.name not in ("tornado", "tornado.ioloop"):
+            raise
+    # Who asks for Tornado most often wants its PeriodicCallback. Others must not think that it is there.
+    offer_loop()
+    return resolve(path)
 
 
 def _open_log(name, level, output):
     """The same lines as the other programs of Circus write."""
-    import logging
     import logging.handlers
 
-    from circus import logger
-
-    if output in ("", "-", "stdout"):
+    logger = logging.getLogger("circus")
+    if output in STDERR:
         handler = logging.StreamHandler()
     elif output.startswith("syslog://"):
         address, _, facility = output[len("syslog://"):].partition("?")
@@ -364,21 +356,7 @@ def _open_log(name, level, output):
     return logger
 
 
-def _main():
-    job = json.loads(sys.argv[1])
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
-    sys.argv = ["circus-plugin", job["class"]]
-    try:
-        import importlib.util
-
-        missing = importlib.util.find_spec("circus") is None or importlib.util.find_spec("circus.plugins") is None
-    except (ImportError, ValueError):
-        missing = True
-    if missing:
-        _offer_circus()
-    factory = resolve(job["class"])
-    logger = _open_log(getattr(factory, "name", ""), job["log_level"], job["log_output"])
+def _run(job, factory, logger):
     logger.info("Loading the plugin...")
     logger.info("Endpoint: %r", job["endpoint"])
     logger.info("Pub/sub: %r", job["pubsub"])
@@ -391,6 +369,24 @@ def _main():
     finally:
         logger.info("Stopping")
         plugin.stop()
+
+
+def _main():
+    job = json.loads(sys.argv[1])
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    sys.argv = ["circus-plugin", job["class"]]
+    logger = None
+    try:
+        factory = _plugin_class(job["class"])
+        logger = _open_log(getattr(factory, "name", ""), job["log_level"], job["log_output"])
+        _run(job, factory, logger)
+    except Exception:
+        # Under circusd nobody sees what goes to stderr.
+        if job["log_output"] not in STDERR:
+            logger = logger or _open_log("", job["log_level"], job["log_output"])
+            logger.exception("The plugin %s has failed", job["class"])
+        raise
 
 
 _main()

@@ -2,31 +2,22 @@
 //!
 //! Such a program takes the place of this process, so that circusd's signals reach it and its end is seen by circusd.
 
-use std::{
-    io::{self, Write},
-    os::unix::process::CommandExt,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{io, os::unix::process::CommandExt, path::PathBuf, process::Command};
 
 use circus_common::{
     config::{expand::words, plugin::codec},
-    python::RESOLVE,
+    python::{OFFER, RESOLVE},
 };
-use rustix::pipe::pipe;
 use serde_json::json;
 
 use crate::{
     cli::Job,
     options::{OptionError, flag},
+    stdin,
 };
 
 /// What runs a Python class.
 const HOST: &str = include_str!("host.py");
-
-/// A pipe holds at least this much without a reader.
-const PIPE: usize = 64 * 1024;
-const _: () = assert!(RESOLVE.len() + HOST.len() < PIPE, "the host is written before anybody reads it");
 
 /// Why the program was not run.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +32,7 @@ pub enum HostError {
     },
     /// It cannot be handed its text.
     #[error("cannot hand the host of Python classes to the interpreter")]
-    Pipe {
+    Text {
         /// Why not.
         source: io::Error,
     },
@@ -60,23 +51,14 @@ pub enum HostError {
 
 /// Runs a Python class. Returns only when that fails.
 pub fn python(class: &str, job: &Job) -> HostError {
-    let stdin = match script() {
+    let stdin = match stdin::holding(&[RESOLVE, OFFER, HOST].map(str::as_bytes)) {
         Ok(stdin) => stdin,
-        Err(source) => return HostError::Pipe { source },
+        Err(source) => return HostError::Text { source },
     };
     // `-` leaves the current directory on the module path, as in Circus.
     let mut command = Command::new(&job.python);
     command.arg("-").arg(description(class, job)).stdin(stdin);
     HostError::Run { program: PathBuf::from(&job.python), source: command.exec() }
-}
-
-/// The host as a standard input that ends after it.
-fn script() -> io::Result<Stdio> {
-    let (read, write) = pipe()?;
-    let mut write = std::fs::File::from(write);
-    write.write_all(RESOLVE.as_bytes())?;
-    write.write_all(HOST.as_bytes())?;
-    Ok(Stdio::from(read))
 }
 
 fn description(class: &str, job: &Job) -> String {

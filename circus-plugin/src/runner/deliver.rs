@@ -1,8 +1,7 @@
 //! Handing over a message: to a web server, to a program, by mail.
 
 use std::{
-    fs::{self, File},
-    io::{Seek, Write},
+    fs,
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -19,13 +18,15 @@ use lettre::{
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{MemfdFlags, memfd_create},
     process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
 };
 use serde_json::Value;
 
 use super::outside::agent;
-use crate::machine::{Input, Mail, Message, Way};
+use crate::{
+    machine::{Input, Mail, Message, Way},
+    stdin,
+};
 
 /// Hands over a message; never longer than that.
 pub(super) fn deliver(way: &Way, message: &Message, timeout: Duration) -> Input {
@@ -54,7 +55,8 @@ fn command(words: &[String], message: &Message, timeout: Duration) -> Result<(),
     };
     let text = |error: std::io::Error| format!("`{program}`: {error}");
     let mut command = Command::new(program);
-    command.args(arguments).stdin(input(message).map_err(text)?).stdout(Stdio::null()).stderr(Stdio::null());
+    let input = stdin::holding(&[json(message).as_bytes(), b"\n"]).map_err(text)?;
+    command.args(arguments).stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
     command.env("CIRCUS_WATCHER", plain(&message.watcher));
     command.env("CIRCUS_EVENT", plain(&message.event));
     command.env("CIRCUS_SUBJECT", plain(&message.subject));
@@ -84,15 +86,6 @@ fn command(words: &[String], message: &Message, timeout: Duration) -> Result<(),
 
 fn plain(text: &str) -> String {
     text.replace('\0', "")
-}
-
-/// A file in memory: however long the message is, nobody has to read it.
-fn input(message: &Message) -> std::io::Result<Stdio> {
-    let mut file = File::from(memfd_create("message", MemfdFlags::CLOEXEC)?);
-    file.write_all(json(message).as_bytes())?;
-    file.write_all(b"\n")?;
-    file.rewind()?;
-    Ok(Stdio::from(file))
 }
 
 fn ends_within(child: &Child, timeout: Duration) -> bool {

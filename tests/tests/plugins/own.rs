@@ -68,6 +68,51 @@ class Curious(CircusPlugin):
         logger.info('saw %s of %s', event, name)
 ";
 
+/// The same with what people take from elsewhere: Tornado's loop, a client, threads, sockets.
+const BUSY: &str = "
+import socket
+import threading
+
+from circus import logger
+from circus.client import CircusClient
+from circus.plugins import CircusPlugin
+from tornado.ioloop import PeriodicCallback
+
+
+class Busy(CircusPlugin):
+    name = 'busy'
+
+    def __init__(self, *args, **config):
+        super(Busy, self).__init__(*args, **config)
+        self.period = PeriodicCallback(self.tick, 50)
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind(('127.0.0.1', 0))
+
+    def handle_init(self):
+        self.period.start()
+        self.loop.add_handler(self.udp, self.readable, self.loop.READ)
+
+    def tick(self):
+        self.period.stop()
+        client = CircusClient(endpoint=self.endpoint, timeout=30)
+        logger.info('client says %d', client.send_message('numwatchers')['numwatchers'])
+        client.stop()
+        threading.Thread(target=self.elsewhere).start()
+
+    def elsewhere(self):
+        self.loop.add_callback(self.back)
+
+    def back(self):
+        logger.info('back from a thread')
+        self.udp.sendto(b'hello', self.udp.getsockname())
+
+    def readable(self, sock, events):
+        logger.info('socket says %s', sock.recv(100).decode())
+
+    def handle_recv(self, data):
+        pass
+";
+
 /// A Python with circus, or says why the test is skipped.
 fn python(test: &str) -> Option<PathBuf> {
     let python = env::var_os("CIRCUS_PYTHON").map(PathBuf::from);
@@ -103,9 +148,10 @@ fn run(python: &Path, class: &str, dir: &Path) -> Daemon {
     fs::create_dir(&package).unwrap();
     fs::write(package.join("__init__.py"), "").unwrap();
     fs::write(package.join("plugins.py"), format!("{LOGGER}\n{CURIOUS}")).unwrap();
+    fs::write(package.join("busy.py"), BUSY).unwrap();
     let config = format!(
         "{LOGGED}python = {}\n[watcher:web]\ncmd = sleep 1000\n[watcher:a.b]\ncmd = sleep 1000\n\
-         [plugin:own]\nuse = myproject.plugins.{class}\nfilename = circus-events.log\n",
+         [plugin:own]\nuse = myproject.{class}\nfilename = circus-events.log\n",
         python.display()
     );
     let daemon = Plan::new(&config)
@@ -151,14 +197,14 @@ fn is_curious(daemon: &Daemon) {
 fn the_example_of_the_manual_runs_where_circus_is_installed() {
     let Some(python) = python("the_example_of_the_manual_runs_where_circus_is_installed") else { return };
     let dir = tempfile::tempdir().unwrap();
-    writes_down_events(&run(&python, "Logger", dir.path()));
+    writes_down_events(&run(&python, "plugins.Logger", dir.path()));
 }
 
 #[test]
 fn the_example_of_the_manual_runs_where_only_pyzmq_is() {
     let Some(python) = python("the_example_of_the_manual_runs_where_only_pyzmq_is") else { return };
     let dir = tempfile::tempdir().unwrap();
-    let daemon = run(&bare_python(&python, dir.path()), "Logger", dir.path());
+    let daemon = run(&bare_python(&python, dir.path()), "plugins.Logger", dir.path());
     writes_down_events(&daemon);
     // A name with a dot in it is told apart from its event.
     daemon.wait_until("its event", |daemon| daemon.wait_file("circus-events.log").contains("start a.b::"));
@@ -168,8 +214,20 @@ fn the_example_of_the_manual_runs_where_only_pyzmq_is() {
 fn a_class_may_call_cast_and_use_the_loop_where_only_pyzmq_is() {
     let Some(python) = python("a_class_may_call_cast_and_use_the_loop_where_only_pyzmq_is") else { return };
     let dir = tempfile::tempdir().unwrap();
-    let daemon = run(&bare_python(&python, dir.path()), "Curious", dir.path());
+    let daemon = run(&bare_python(&python, dir.path()), "plugins.Curious", dir.path());
     is_curious(&daemon);
+}
+
+#[test]
+fn what_people_take_from_elsewhere_is_there_where_only_pyzmq_is() {
+    let test = "what_people_take_from_elsewhere_is_there_where_only_pyzmq_is";
+    let Some(python) = python(test) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let bare = bare_python(&python, dir.path());
+    let daemon = run(&bare, "busy.Busy", dir.path());
+    for line in ["client says 3", "back from a thread", "socket says hello"] {
+        daemon.wait_until(line, |daemon| log(daemon).contains(line));
+    }
 }
 
 #[test]
