@@ -10,7 +10,8 @@ use std::{
 use circus_common::{ErrorChain, config::plugin::builtin::Uses};
 use circus_plugin::{
     cli::{self, Action, Job},
-    host, runner,
+    host::{self, HostError},
+    runner,
 };
 
 fn main() -> ExitCode {
@@ -31,8 +32,14 @@ fn main() -> ExitCode {
 fn run(job: &Job) -> Result<(), Box<dyn Error>> {
     match &job.uses {
         Uses::Builtin(builtin) => runner::run(*builtin, job)?,
-        Uses::Class(name) => return Err(host::python(name, job).into()),
-        Uses::Program(program) => return Err(host::program(program, job).into()),
+        Uses::Class(name) => return failed(job, host::python(name, job)),
+        Uses::Program(program) => return failed(job, host::program(program, job)),
     }
     Ok(())
+}
+
+/// Tells the log too: circusd throws away what plugins write on stderr.
+fn failed(job: &Job, error: HostError) -> Result<(), Box<dyn Error>> {
+    runner::log_failure(job, &error)?;
+    Err(error.into())
 }

@@ -13,7 +13,7 @@ mod scrape;
 mod statsd;
 mod watch;
 
-use std::{io, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use circus_common::{
     ErrorChain,
@@ -96,6 +96,20 @@ pub fn run(builtin: Builtin, job: &Job) -> Result<(), RunError> {
     }
     log.flush();
     done
+}
+
+/// Writes why a plugin cannot run into its log, unless that is stderr.
+///
+/// # Errors
+/// When there is no log.
+pub fn log_failure(job: &Job, failure: &dyn Error) -> Result<(), LogError> {
+    let settings = log_settings(job);
+    if settings.is_file() {
+        let log = log::start_as("circus", &settings)?;
+        error!("{}", ErrorChain(failure));
+        log.flush();
+    }
+    Ok(())
 }
 
 /// As the command line says it. A level nobody knows is `info`, and no place is stderr.

@@ -231,6 +231,22 @@ fn what_people_take_from_elsewhere_is_there_where_only_pyzmq_is() {
 }
 
 #[test]
+fn why_a_class_cannot_run_is_in_the_log() {
+    let Some(python) = python("why_a_class_cannot_run_is_in_the_log") else { return };
+    let daemon = Daemon::start(&format!(
+        "{LOGGED}python = {}\n[plugin:gone]\nuse = no.such.Logger\n[plugin:no]\nuse = a.B\npython = /no/python\n",
+        python.display()
+    ));
+    for line in [
+        "The plugin no.such.Logger has failed",
+        "ModuleNotFoundError: No module named 'no'",
+        "cannot run `/no/python`",
+    ] {
+        daemon.wait_until(line, |daemon| log(daemon).contains(line));
+    }
+}
+
+#[test]
 fn pythons_own_flapping_works_on_our_daemon() {
     let Some(python) = python("pythons_own_flapping_works_on_our_daemon") else { return };
     let daemon = Daemon::start(&format!(
