@@ -13,7 +13,7 @@ use lettre::{
     message::Mailbox,
     transport::smtp::{
         authentication::Credentials,
-        client::{Tls, TlsParameters},
+        client::{CertificateStore, Tls, TlsParameters},
     },
 };
 use rustix::{
@@ -22,7 +22,7 @@ use rustix::{
 };
 use serde_json::Value;
 
-use super::outside::agent;
+use super::outside::{AUTHORITIES, agent};
 use crate::{
     machine::{Input, Mail, Message, Way},
     stdin,
@@ -43,7 +43,12 @@ fn json(message: &Message) -> String {
 }
 
 fn webhook(url: &str, message: &Message, timeout: Duration) -> Result<(), String> {
-    let sent = agent(timeout).post(url).header("Content-Type", "application/json").send(json(message));
+    let sent = agent(timeout)
+        .build()
+        .new_agent()
+        .post(url)
+        .header("Content-Type", "application/json")
+        .send(json(message));
     let status = sent.map_err(|error| error.to_string())?.status();
     if status.is_success() { Ok(()) } else { Err(format!("status {status}")) }
 }
@@ -117,7 +122,7 @@ fn transport(mail: &Mail, timeout: Duration) -> Result<SmtpTransport, String> {
         Some((host, port)) => (host, Some(port.parse::<u16>().map_err(|_| wrong())?)),
         None => (address.trim_end_matches('/'), None),
     };
-    let checked = || TlsParameters::new(host.to_owned()).map_err(|error| error.to_string());
+    let checked = || checked(host).map_err(|error| error.to_string());
     let (tls, usual) = match scheme {
         // A password never leaves without TLS.
         "smtp" if mail.user.is_none() => (opportunistic(host)?, 25),
@@ -131,6 +136,13 @@ fn transport(mail: &Mail, timeout: Duration) -> Result<SmtpTransport, String> {
         builder = builder.credentials(Credentials::new(user.clone(), password(mail)?));
     }
     Ok(builder.build())
+}
+
+/// TLS with somebody whom this machine trusts, or Mozilla where the machine has no list of its own.
+fn checked(host: &str) -> Result<TlsParameters, lettre::transport::smtp::Error> {
+    let trusted =
+        if AUTHORITIES.is_empty() { CertificateStore::WebpkiRoots } else { CertificateStore::Default };
+    TlsParameters::builder(host.to_owned()).certificate_store(trusted).build()
 }
 
 /// TLS if the server offers it. Whoever could forge the certificate could as well hide the offer.

@@ -1,9 +1,20 @@
 //! Questions to the world: web servers, redis, this machine. They block, so each has its thread.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use circus_common::tunnel::{Tunnel, TunnelError};
+use rustls_native_certs::load_native_certs;
 use tokio::time::Instant;
+use ureq::{
+    config::ConfigBuilder,
+    tls::{Certificate, RootCerts, TlsConfig},
+    typestate::AgentScope,
+};
 
 use crate::{cli::Job, machine::FetchError};
 
@@ -15,17 +26,30 @@ const NO_ANSWER: u16 = 599;
 /// Who we are in requests.
 pub(super) const AGENT: &str = concat!("circus-plugin/", env!("CARGO_PKG_VERSION"));
 
-/// An HTTP client.
-pub(super) fn agent(timeout: Duration) -> ureq::Agent {
+/// The certificate authorities that this machine trusts, its own ones among them; none where none are installed.
+pub(super) static AUTHORITIES: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| load_native_certs().certs.iter().map(|certificate| certificate.to_vec()).collect());
+
+/// The beginning of an HTTP client.
+pub(super) fn agent(timeout: Duration) -> ConfigBuilder<AgentScope> {
     let config = ureq::Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
-    config.user_agent(AGENT).build().new_agent()
+    config.user_agent(AGENT).tls_config(TlsConfig::builder().root_certs(trusted()).build())
+}
+
+/// Mozilla's authorities stand in where the machine has none.
+fn trusted() -> RootCerts {
+    let known = AUTHORITIES.iter().map(|der| Certificate::from_der(der));
+    let known: Vec<Certificate<'static>> = known.map(|certificate| certificate.to_owned()).collect();
+    if known.is_empty() { RootCerts::WebPki } else { RootCerts::Specific(Arc::new(known)) }
 }
 
 /// Asks a web server and reads the whole answer.
 pub(super) fn fetch(url: &str, timeout: Duration) -> Result<Duration, FetchError> {
     let began = Instant::now();
     let none = |error: ureq::Error| FetchError { code: NO_ANSWER, reason: error.to_string() };
-    let mut response = agent(timeout).get(url).call().map_err(none)?;
+    // Whether the server itself answers is the question, as in Circus: never by way of a proxy.
+    let agent = agent(timeout).proxy(None).build().new_agent();
+    let mut response = agent.get(url).call().map_err(none)?;
     let status = response.status();
     if status.as_u16() >= 400 {
         return Err(FetchError { code: status.as_u16(), reason: format!("status {status}") });

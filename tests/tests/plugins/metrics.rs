@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use circus_tests::daemon::{Daemon, skip::can_run, wait::wait_until};
+use circus_tests::daemon::{Daemon, Plan, skip::can_run, wait::wait_until};
 use serde_json::json;
 
 use super::{
@@ -98,6 +98,71 @@ fn nobody_there_counts_as_599() {
         statsd.port()
     ));
     statsd.wait("599", |line| line == "circus.http_observer.watcher.http_stats.error.599:1|c");
+}
+
+/// A web server with a certificate of its own making, ended with its test.
+struct Tls(Child, u16);
+
+impl Tls {
+    fn start(dir: &std::path::Path) -> Self {
+        let port = free_port();
+        let openssl = |words: &str| {
+            let mut command = Command::new("openssl");
+            command.args(words.split(' ')).current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        let made = openssl(
+            "req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -subj /CN=localhost -days 2 \
+             -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost",
+        );
+        assert!({ made }.status().unwrap().success());
+        let mut server = openssl(&format!("s_server -accept 127.0.0.1:{port} -cert cert -key key -www"));
+        let child = server.stdin(Stdio::piped()).spawn().unwrap();
+        wait_until("a server", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Self(child, port)
+    }
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_certificate_that_the_machine_trusts_is_good_and_no_other() {
+    let test = "a_certificate_that_the_machine_trusts_is_good_and_no_other";
+    if !can_run(test, &["openssl", "version"]) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let server = Tls::start(dir.path());
+    for (trusted, metric) in [("cert", "request_time:"), ("nothing", "error.599:1|c")] {
+        let statsd = Statsd::start();
+        let _daemon = Plan::new(&format!(
+            "{LOGGED}[plugin:h]\nuse = HttpObserver\nloop_rate = 0.2\ncheck_url = https://localhost:{}/\nport = {}\n",
+            server.1,
+            statsd.port()
+        ))
+        .variable("SSL_CERT_FILE", &dir.path().join(trusted).display().to_string())
+        .start();
+        statsd.wait(metric, |line| line.contains(metric));
+    }
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_no_answer_of_the_server() {
+    let (statsd, proxy) = (Statsd::start(), Server::web("200 OK"));
+    let _daemon = Plan::new(&format!(
+        "{LOGGED}[plugin:h]\nuse = HttpObserver\nloop_rate = 0.2\ncheck_url = http://127.0.0.1:{}/\nport = {}\n",
+        free_port(),
+        statsd.port()
+    ))
+    .variable("http_proxy", &format!("http://127.0.0.1:{}", proxy.port()))
+    .start();
+    statsd.wait("599", |line| line == "circus.http_observer.watcher.http_stats.error.599:1|c");
+    assert!(proxy.requests.try_recv().is_err(), "the proxy was asked");
 }
 
 /// A redis server, ended with its test.
