@@ -1,6 +1,7 @@
 //! Handing over a message: to a web server, to a program, by mail.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
@@ -21,6 +22,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
 };
 use serde_json::Value;
+use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::outside::{AUTHORITIES, agent};
 use crate::{
@@ -28,14 +30,67 @@ use crate::{
     stdin,
 };
 
+/// Messages that may wait for one way.
+const QUEUE: usize = 64;
+
+/// A message that waits, and how long its delivery may take.
+type Waiting = (Way, Box<Message>, Duration);
+
+/// The ways out. Each takes one message after the other, so that none overtakes another; none waits for another way.
+#[derive(Debug)]
+pub(super) struct Ways {
+    queues: BTreeMap<&'static str, mpsc::Sender<Waiting>>,
+    answers: mpsc::Sender<Input>,
+}
+
+impl Ways {
+    pub const fn new(answers: mpsc::Sender<Input>) -> Self {
+        Self { queues: BTreeMap::new(), answers }
+    }
+
+    pub fn hand_over(
+        &mut self,
+        way: Way,
+        message: Box<Message>,
+        timeout: Duration,
+    ) -> Result<(), &'static str> {
+        let Self { queues, answers } = self;
+        let queue = queues.entry(name(&way)).or_insert_with(|| open(answers.clone()));
+        queue.try_send((way, message, timeout)).map_err(|_| "too many messages wait: one is not sent")
+    }
+}
+
+fn open(answers: mpsc::Sender<Input>) -> mpsc::Sender<Waiting> {
+    let (queue, mut waiting) = mpsc::channel::<Waiting>(QUEUE);
+    tokio::spawn(async move {
+        while let Some((way, message, timeout)) = waiting.recv().await {
+            let delivered = spawn_blocking(move || deliver(&way, &message, timeout)).await;
+            // Nobody is there to hear of it, or of the next ones.
+            let Ok(delivered) = delivered else { return };
+            if answers.send(delivered).await.is_err() {
+                return;
+            }
+        }
+    });
+    queue
+}
+
+const fn name(way: &Way) -> &'static str {
+    match way {
+        Way::Webhook { .. } => "webhook",
+        Way::Command { .. } => "command",
+        Way::Mail(_) => "mail",
+    }
+}
+
 /// Hands over a message; never longer than that.
-pub(super) fn deliver(way: &Way, message: &Message, timeout: Duration) -> Input {
-    let (way, result) = match way {
-        Way::Webhook { url } => ("webhook", webhook(url, message, timeout)),
-        Way::Command { words } => ("command", command(words, message, timeout)),
-        Way::Mail(mail) => ("mail", send_mail(mail, message, timeout)),
+fn deliver(way: &Way, message: &Message, timeout: Duration) -> Input {
+    let result = match way {
+        Way::Webhook { url } => webhook(url, message, timeout),
+        Way::Command { words } => command(words, message, timeout),
+        Way::Mail(mail) => send_mail(mail, message, timeout),
     };
-    Input::Delivered { way, result }
+    Input::Delivered { way: name(way), result }
 }
 
 fn json(message: &Message) -> String {

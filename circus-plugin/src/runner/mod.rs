@@ -28,7 +28,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use self::{link::Link, scrape::Scrapes, statsd::Statsd, watch::Watch};
+use self::{deliver::Ways, link::Link, scrape::Scrapes, statsd::Statsd, watch::Watch};
 use crate::{
     cli::Job,
     machine::{Action, Input, Plugin},
@@ -151,6 +151,7 @@ struct Runner {
     datagrams: Option<UdpSocket>,
     scrapes: Option<Scrapes>,
     watch: Watch,
+    ways: Ways,
     /// Whether the statistics are followed already.
     follows_sockets: bool,
 }
@@ -189,6 +190,7 @@ impl Runner {
             inputs,
             link: Link::new(&endpoint, answers.clone()).map_err(RunError::Endpoint)?,
             watch: Watch::new(answers.clone()),
+            ways: Ways::new(answers.clone()),
             answers,
             signals,
             statsd: needs.statsd.map(|(host, port)| Statsd::start(host, port)),
@@ -249,9 +251,7 @@ impl Runner {
             }
             Action::Look(look) => elsewhere(answers, move || files::look(look)),
             Action::Watch { flat, deep } => self.watch.set(&flat, &deep),
-            Action::Deliver { way, message, timeout } => {
-                elsewhere(answers, move || deliver::deliver(&way, &message, timeout));
-            }
+            Action::Deliver { way, message, timeout } => sent(self.ways.hand_over(way, message, timeout)),
             Action::CountDescriptors(pids) => {
                 elsewhere(answers, move || Input::Descriptors(files::descriptors(&pids)));
             }

@@ -1,5 +1,7 @@
 //! Notifier: by a web request, a program, and mail.
 
+use std::fs;
+
 use circus_tests::daemon::Daemon;
 use serde_json::{Value, json};
 
@@ -54,4 +56,26 @@ fn flapping_and_a_start_that_was_given_up_are_told() {
     assert!(web.wait("flapping").contains("keeps dying; it is started again in 30 s"));
     daemon.ok("start", json!({"name": "missing"}));
     assert!(web.wait("fatal").contains("cannot be started"));
+}
+
+#[test]
+fn no_message_overtakes_another() {
+    let daemon = Daemon::start(&format!(
+        "{LOGGED}[watcher:web]\ncmd = sleep 1000\nautostart = False\n\
+         [plugin:n]\nuse = Notifier\nevents = start stop\nwatchers_regex = web\ninterval = 0\n\
+         command = sh -c '[ $CIRCUS_EVENT = stop ] && sleep 0.5; echo $CIRCUS_EVENT >> order'\n"
+    ));
+    wait_started(&daemon, 1);
+    let order = || fs::read_to_string(daemon.path("order")).unwrap_or_default();
+    daemon.wait_until("its first message", |daemon| {
+        daemon.done("restart", "web");
+        fs::read_to_string(daemon.path("all.log")).unwrap_or_default().contains("web on ")
+    });
+    for _ in 0..3 {
+        daemon.done("restart", "web");
+    }
+    daemon.wait_until("all that are slow", |_| order().matches("stop").count() >= 3);
+    let order = order();
+    let words: Vec<&str> = order.lines().skip_while(|word| *word == "start").collect();
+    assert!(words.chunks_exact(2).all(|pair| pair == ["stop", "start"]), "{order}");
 }
