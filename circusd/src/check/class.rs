@@ -30,7 +30,7 @@ const LONGEST_ANSWER: u64 = 64 * 1024;
 pub(super) fn try_out(config: &StreamConfig, helper: &SpawnSpec) -> Result<(), String> {
     let (Class::Python(python), Some(program)) = (&config.class, helper.argv.first()) else { return Ok(()) };
     let greeting = Greeting::of_stream(&python.path, &arguments(config), true);
-    let answered = converse(helper, greeting.bytes(), 1);
+    let answered = converse(helper, greeting.bytes(), |_| true);
     let judged = answered.and_then(|lines| read_answer(lines.first().map_or(&[], Vec::as_slice)));
     judged.map_err(|reason| format!("the class {} does not run under {program}: {reason}", python.path))
 }
@@ -44,16 +44,17 @@ pub(super) fn look_up(candidate: &HookCandidate) -> Result<(), String> {
         return Ok(());
     };
     let program = spec.argv.first().map_or("python3", String::as_str);
-    let answered = converse(spec, &hooks::words_to_look_up(callable), 2);
+    // Between the two answers stands what modules log when they are imported.
+    let answered = converse(spec, &hooks::words_to_look_up(callable), hooks::is_lookup);
     let judged = answered.and_then(|lines| {
         read_answer(lines.first().map_or(&[], Vec::as_slice))?;
-        hooks::read_lookup(lines.get(1).map_or(&[], Vec::as_slice))
+        hooks::read_lookup(lines.last().map_or(&[], Vec::as_slice))
     });
     judged.map_err(|reason| format!("{callable} cannot be called under {program}: {reason}"))
 }
 
-/// Says that to a helper and returns what it answers, at most so many lines.
-fn converse(spec: &SpawnSpec, words: &[u8], lines: usize) -> Result<Vec<Vec<u8>>, String> {
+/// Says that to a helper and returns the lines it answers, up to the last one that is wanted.
+fn converse(spec: &SpawnSpec, words: &[u8], is_last: impl Fn(&[u8]) -> bool) -> Result<Vec<Vec<u8>>, String> {
     let failed = |error: std::io::Error| error.to_string();
     let (program, args) = spec.argv.split_first().ok_or("there is no interpreter")?;
     let (mut socket, theirs) = UnixStream::pair().map_err(failed)?;
@@ -67,8 +68,7 @@ fn converse(spec: &SpawnSpec, words: &[u8], lines: usize) -> Result<Vec<Vec<u8>>
     // The command holds the other end too.
     drop(command);
     let written = socket.write_all(words);
-    let answered: Result<Vec<Vec<u8>>, _> =
-        BufReader::new((&socket).take(LONGEST_ANSWER)).split(b'\n').take(lines).collect();
+    let answered = read_until(BufReader::new((&socket).take(LONGEST_ANSWER)), is_last);
     _ = child.kill();
     #[expect(clippy::disallowed_methods, reason = "as above")]
     child.wait().map_err(failed)?;
@@ -77,4 +77,15 @@ fn converse(spec: &SpawnSpec, words: &[u8], lines: usize) -> Result<Vec<Vec<u8>>
         Ok(answered) if answered.is_empty() => written.map(|()| answered).map_err(failed),
         answered => answered.map_err(failed),
     }
+}
+
+fn read_until(reader: impl BufRead, is_last: impl Fn(&[u8]) -> bool) -> std::io::Result<Vec<Vec<u8>>> {
+    let mut lines = Vec::new();
+    for line in reader.split(b'\n') {
+        lines.push(line?);
+        if lines.last().is_some_and(|line| is_last(line)) {
+            break;
+        }
+    }
+    Ok(lines)
 }

@@ -2,6 +2,7 @@
 
 use circus_common::{
     config::{CircusConfig, HookName},
+    log::Level,
     protocol::Reply,
 };
 use serde_json::{Map, Value, json};
@@ -22,6 +23,8 @@ pub(super) enum Said {
     Ask { question: u64, call: u64, command: String, properties: Map<String, Value> },
     /// A hook publishes.
     Event { watcher: String, word: String, members: Map<String, Value> },
+    /// A hook logs.
+    Log { level: Level, text: String },
 }
 
 impl Said {
@@ -53,10 +56,25 @@ impl Said {
             let properties = object(frame.remove("properties"))?;
             return Some(Self::Ask { question, call, command, properties });
         }
+        if let Some(level) = frame.get("log").and_then(Value::as_str) {
+            let text = frame.get("text")?.as_str()?.to_owned();
+            return Some(Self::Log { level: level_of(level), text });
+        }
         let word = frame.get("event")?.as_str()?.to_owned();
         let watcher = frame.get("watcher")?.as_str()?.to_owned();
         let members = object(frame.remove("message")).unwrap_or_default();
         Some(Self::Event { watcher, word, members })
+    }
+}
+
+/// Python's levels by their names. One that somebody made up is somewhere between.
+fn level_of(name: &str) -> Level {
+    match name {
+        "DEBUG" => Level::Debug,
+        "WARNING" => Level::Warning,
+        "ERROR" => Level::Error,
+        "CRITICAL" => Level::Critical,
+        _ => Level::Info,
     }
 }
 
@@ -127,6 +145,14 @@ mod tests {
         let said = Said::read(br#"{"done": 1, "result": true, "error": "boom"}"#);
         let answer = Box::new(HookAnswer::plain(Verdict::Failed("boom".to_owned())));
         assert_eq!(said, Some(Said::Done { call: 1, answer }));
+    }
+
+    #[test]
+    fn what_a_hook_logs_keeps_its_level_where_we_have_it() {
+        for (name, level) in [("ERROR", Level::Error), ("DEBUG", Level::Debug), ("NOTICE", Level::Info)] {
+            let said = Said::read(format!(r#"{{"log": "{name}", "text": "x"}}"#).as_bytes());
+            assert_eq!(said, Some(Said::Log { level, text: "x".to_owned() }));
+        }
     }
 
     #[test]

@@ -1,13 +1,15 @@
 """Calls the Python hooks of watchers, for circusd: one process for all that share interpreter, module path and user.
 
 Frames are lines of JSON. circusd asks (`call`, `look`), answers (`reply`) and takes back (`forget`); this process answers
-(`done`, `found`), asks in turn while a hook runs (`ask`) and publishes (`event`). The calls of one watcher run one after
-the other, as hooks expect; those of different watchers do not wait for each other. The end of the frames is the end.
+(`done`, `found`), asks in turn while a hook runs (`ask`), publishes (`event`) and logs (`log`). The calls of one watcher
+run one after the other, as hooks expect; those of different watchers do not wait for each other. The end of the frames is
+the end.
 """
 
 import copy
 import importlib
 import json
+import logging
 import os
 import queue
 import signal
@@ -15,11 +17,14 @@ import socket
 import sys
 import threading
 import time
-import traceback
 
 #: What a hook may change on its watcher, and how circusd calls it.
 OPTIONS = ("numprocesses", "env", "cmd", "args", "working_dir", "uid", "gid", "stop_signal", "graceful_timeout",
            "max_retry", "priority")
+
+#: The longest line that circusd takes from here, and the longest text of its log.
+LONGEST = 1 << 20
+LONGEST_TEXT = 1 << 14
 
 out = threading.Lock()
 answers = {}
@@ -28,10 +33,26 @@ numbers = iter(range(1, 1 << 62))
 
 
 def say(frame):
-    data = json.dumps(frame, default=str).encode() + b"\n"
+    # What is no Unicode (a file name of other bytes) and what is no number are no JSON for circusd.
+    text = json.dumps(frame, default=str, ensure_ascii=False, allow_nan=False)
+    data = text.encode("utf-8", "replace") + b"\n"
+    if len(data) > LONGEST:
+        raise ValueError("%d bytes are more than circusd takes from a hook" % len(data))
     with out:
         while data:
             data = data[os.write(frames.fileno(), data):]
+
+
+class ToCircusd(logging.Handler):
+    """What hooks write to the logger of Circus goes into circusd's log, as it does where they run in circusd."""
+
+    def emit(self, record):
+        try:
+            # A traceback is several lines there too.
+            for text in self.format(record).splitlines():
+                say({"log": record.levelname, "text": text[:LONGEST_TEXT]})
+        except Exception:
+            self.handleError(record)
 
 
 def explain(error):
@@ -351,8 +372,7 @@ def call(frame):
         done["result"] = bool(function(watcher=watcher, arbiter=arbiter, hook_name=frame["hook"], **details))
     except BaseException as error:
         done["error"] = str(error) or type(error).__name__
-        traceback.print_exc()
-        sys.stderr.flush()
+        logger.exception("Hook %r failed", frame["hook"])
     if watcher is not None:
         done["changes"] = watcher.changes()
     try:
@@ -420,10 +440,18 @@ def look(frame):
         say({"found": frame["look"], "error": explain(error)})
 
 
+logger = logging.getLogger("circus")
+
+
 def main():
     json.loads(frames.readline())
     # What hooks print goes where circusd's own words go, and the frames stay with this process.
     say({"ok": True})
+    if not is_there("circus"):
+        offer_circus()
+    logger.addHandler(ToCircusd())
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
     while True:
         line = frames.readline()
         if not line:

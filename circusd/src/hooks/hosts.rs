@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use circus_common::python::OFFER;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -330,7 +331,7 @@ impl Hosts {
 
 /// The first words to one.
 pub(super) fn greeting() -> Greeting {
-    Greeting::of_hooks(PROGRAM)
+    Greeting::of_hooks(&format!("{OFFER}{PROGRAM}"))
 }
 
 /// Writes what it is to hear, and closes when nobody speaks to it any more.

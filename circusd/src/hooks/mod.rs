@@ -17,6 +17,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use circus_common::{
     config::{CircusConfig, HookAction},
+    log,
     protocol::{ErrorCode, Event as Published, Happening, Reply, request::Request},
 };
 use serde_json::{Map, Value, json};
@@ -274,7 +275,7 @@ impl Hooks {
 
     fn said(&mut self, now: Timestamp, line: hosts::Line) {
         let hosts::Line { host, bytes } = line;
-        match bytes.and_then(|bytes| frames::Said::read(&bytes).ok_or("its Python says what means nothing")) {
+        match bytes.and_then(|bytes| frames::Said::read(&bytes).ok_or("its Python said what means nothing")) {
             Ok(frames::Said::Done { call, answer }) => {
                 if let Some(hook) = self.hosts.done(host, call, now)
                     && self.workers.remove(&hook).is_some()
@@ -294,6 +295,7 @@ impl Hooks {
                 // The time of such an event is what its payload says.
                 self.told.push(Told::Publish(Published { watcher, happening, time: 0.0 }));
             }
+            Ok(frames::Said::Log { level, text }) => log::say(level, text),
             Err(reason) => {
                 let fallen = self.hosts.disown(host, reason, now);
                 self.fell(fallen);
@@ -381,7 +383,7 @@ impl Hooks {
     }
 }
 
-/// What is said to a Python to have one callable looked up; it answers with two lines.
+/// What is said to a Python to have one callable looked up; it answers that it is ready, and what it has found.
 #[must_use]
 pub fn words_to_look_up(callable: &str) -> Vec<u8> {
     let mut words = hosts::greeting().bytes().to_vec();
@@ -389,7 +391,13 @@ pub fn words_to_look_up(callable: &str) -> Vec<u8> {
     words
 }
 
-/// What the second of these lines means.
+/// Whether a line says what was found.
+#[must_use]
+pub fn is_lookup(line: &[u8]) -> bool {
+    matches!(frames::Said::read(line), Some(frames::Said::Found { .. }))
+}
+
+/// What that line means.
 ///
 /// # Errors
 /// Why the callable cannot be had.
@@ -397,9 +405,13 @@ pub fn read_lookup(line: &[u8]) -> Result<(), String> {
     match frames::Said::read(line) {
         Some(frames::Said::Found { error: None, .. }) => Ok(()),
         Some(frames::Said::Found { error: Some(error), .. }) => Err(error),
-        Some(frames::Said::Done { .. } | frames::Said::Ask { .. } | frames::Said::Event { .. }) | None => {
-            Err("its Python gave no answer".to_owned())
-        }
+        Some(
+            frames::Said::Done { .. }
+            | frames::Said::Ask { .. }
+            | frames::Said::Event { .. }
+            | frames::Said::Log { .. },
+        )
+        | None => Err("its Python gave no answer".to_owned()),
     }
 }
 

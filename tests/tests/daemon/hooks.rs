@@ -95,6 +95,22 @@ def look_around(watcher, arbiter, hook_name, pid, **kwargs):
     write("looked", "around")
     return True
 
+def odd(watcher, arbiter, hook_name, **kwargs):
+    raise ValueError("odd \udcff name")
+
+def endless(watcher, arbiter, hook_name, **kwargs):
+    raise ValueError("x" * (1 << 20))
+
+def babble(watcher, arbiter, hook_name, **kwargs):
+    import __main__
+    os.write(__main__.frames.fileno(), b"nonsense\n")
+    time.sleep(1000)
+
+def log(watcher, arbiter, hook_name, **kwargs):
+    from circus import logger
+    logger.warning("%s logs of %s", hook_name, watcher.name)
+    return True
+
 def whoami(watcher, arbiter, hook_name, **kwargs):
     import helper_module
     write("who", "%s %s %s" % (os.getuid(), os.getgid(), helper_module.NAME))
@@ -258,6 +274,7 @@ fn a_python_that_dies_fails_its_call_and_another_takes_its_place() {
 }
 
 #[test]
+<<<<<<< HEAD
 fn a_python_that_says_too_much_fails_its_call_and_another_takes_its_place() {
     if !has_python("a_python_that_says_too_much_fails_its_call_and_another_takes_its_place") {
         return;
@@ -269,6 +286,35 @@ fn a_python_that_says_too_much_fails_its_call_and_another_takes_its_place() {
     daemon.ok("set", json!({"name": "web", "options": {"hooks.before_start": "hooked.note"}}));
     daemon.done("start", "web");
     daemon.wait_pids("web", 1);
+=======
+fn whatever_a_hook_says_is_understood_or_is_its_failure_at_once() {
+    if !has_python("whatever_a_hook_says_is_understood_or_is_its_failure_at_once") {
+        return;
+    }
+    // A hook that nobody understands must not be waited for.
+    for (hook, error) in [
+        ("odd", "odd ? name"),
+        ("endless", "bytes are more than circusd takes from a hook"),
+        ("babble", "its Python said what means nothing"),
+    ] {
+        let daemon = web(&format!("hook_timeout = 0\nhooks.before_start = hooked.{hook}\n"));
+        let reply = daemon.done("start", "web");
+        let said = reply["errors"]["web"].as_str().unwrap_or_default();
+        assert!(said.contains(error), "{said}");
+    }
+}
+
+#[test]
+fn what_a_hook_logs_and_where_it_fails_is_in_circusds_log() {
+    if !has_python("what_a_hook_logs_and_where_it_fails_is_in_circusds_log") {
+        return;
+    }
+    let daemon = web("hooks.before_start = hooked.log\nhooks.after_start = hooked.boom, True\n");
+    daemon.done("start", "web");
+    daemon.wait_log("[WARNING] before_start logs of web");
+    daemon.wait_log("[ERROR] ValueError: boom");
+    assert!(daemon.log().contains("hooked.py\", line"), "{}", daemon.log());
+>>>>>>> 74a4833 (circusd: understand whatever a hook says, and log what it logs)
 }
 
 #[test]
@@ -462,8 +508,9 @@ fn watchers_share_a_python_that_has_the_same_modules_and_user() {
     };
     assert_eq!(host("a"), host("b"), "{hosts}");
     assert_ne!(host("a"), host("c"), "{hosts}");
-    // One that is killed is missed only by its next hook.
+    // One that is killed is missed only by its next hook, if circusd has noticed by then.
     process::kill(host("a"));
+    daemon.wait_log("it is started again when it is needed");
     daemon.done("restart", "a");
     let later = read(&daemon.path("hosts"));
     assert_eq!(later.lines().count(), 4, "{later}");
