@@ -4,9 +4,10 @@
 //! constructed and nothing called.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     os::unix::net::UnixStream,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use circus_common::config::{
@@ -30,7 +31,7 @@ const LONGEST_ANSWER: u64 = 64 * 1024;
 pub(super) fn try_out(config: &StreamConfig, helper: &SpawnSpec) -> Result<(), String> {
     let (Class::Python(python), Some(program)) = (&config.class, helper.argv.first()) else { return Ok(()) };
     let greeting = Greeting::of_stream(&python.path, &arguments(config), true);
-    let answered = converse(helper, greeting.bytes(), |_| true);
+    let answered = converse(helper, greeting.bytes(), PATIENCE, |_| true);
     let judged = answered.and_then(|lines| read_answer(lines.first().map_or(&[], Vec::as_slice)));
     judged.map_err(|reason| format!("the class {} does not run under {program}: {reason}", python.path))
 }
@@ -45,7 +46,7 @@ pub(super) fn look_up(candidate: &HookCandidate) -> Result<(), String> {
     };
     let program = spec.argv.first().map_or("python3", String::as_str);
     // Between the two answers stands what modules log when they are imported.
-    let answered = converse(spec, &hooks::words_to_look_up(callable), hooks::is_lookup);
+    let answered = converse(spec, &hooks::words_to_look_up(callable), hooks::PATIENCE, hooks::is_lookup);
     let judged = answered.and_then(|lines| {
         read_answer(lines.first().map_or(&[], Vec::as_slice))?;
         hooks::read_lookup(lines.last().map_or(&[], Vec::as_slice))
@@ -54,11 +55,16 @@ pub(super) fn look_up(candidate: &HookCandidate) -> Result<(), String> {
 }
 
 /// Says that to a helper and returns the lines it answers, up to the last one that is wanted.
-fn converse(spec: &SpawnSpec, words: &[u8], is_last: impl Fn(&[u8]) -> bool) -> Result<Vec<Vec<u8>>, String> {
+fn converse(
+    spec: &SpawnSpec,
+    words: &[u8],
+    patience: Duration,
+    is_last: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Vec<u8>>, String> {
     let failed = |error: std::io::Error| error.to_string();
     let (program, args) = spec.argv.split_first().ok_or("there is no interpreter")?;
     let (mut socket, theirs) = UnixStream::pair().map_err(failed)?;
-    socket.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    socket.set_read_timeout(Some(patience)).map_err(failed)?;
     // It is looked for in the PATH that it is given.
     let mut command = Command::new(program);
     command.args(args).env_clear().envs(spec.env.iter()).current_dir(&spec.working_dir);
@@ -75,6 +81,9 @@ fn converse(spec: &SpawnSpec, words: &[u8], is_last: impl Fn(&[u8]) -> bool) -> 
     match answered {
         // Who has ended already may have said why.
         Ok(answered) if answered.is_empty() => written.map(|()| answered).map_err(failed),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(format!("it gave no answer within {} s", patience.as_secs()))
+        }
         answered => answered.map_err(failed),
     }
 }

@@ -8,11 +8,13 @@ the end.
 
 import copy
 import importlib
+import inspect
 import json
 import logging
 import os
 import queue
 import signal
+import site
 import socket
 import sys
 import threading
@@ -25,6 +27,9 @@ OPTIONS = ("numprocesses", "env", "cmd", "args", "working_dir", "uid", "gid", "s
 #: The longest line that circusd takes from here, and the longest text of its log.
 LONGEST = 1 << 20
 LONGEST_TEXT = 1 << 14
+
+#: Threads that are kept, one for each watcher.
+MOST_LINES = 256
 
 out = threading.Lock()
 answers = {}
@@ -252,8 +257,16 @@ class Watcher(object):
             self.kill_process(process, stop_signal, graceful_timeout)
 
     def spawn_process(self, recovery_wid=None):
-        self.call("incr")
+        """Fills the places that are free. Circus ends a process that is more than `numprocesses` at its next look."""
+        if self.is_active() and len(self.processes) < self.numprocesses:
+            self.call("start")
         return True
+
+    def spawn_processes(self):
+        self.spawn_process()
+
+    # circusd reaps by itself.
+    manage_processes = reap_and_manage_processes = spawn_processes
 
     def notify_event(self, topic, msg):
         say({"event": str(topic), "watcher": self.name, "message": msg})
@@ -343,6 +356,19 @@ class Arbiter(object):
     def statuses(self):
         return self.call("status")["statuses"]
 
+    def add_watcher(self, name, cmd, **options):
+        self.call("add", name=name, cmd=cmd, options=options)
+        return self.get_watcher(name)
+
+    def rm_watcher(self, name, nostop=False):
+        return self.call("rm", name=name, nostop=nostop)
+
+    def reload(self, graceful=True, sequential=False):
+        return self.call("reload", graceful=graceful, sequential=sequential)
+
+    def start_watcher(self, watcher):
+        return watcher.start()
+
     def start_watchers(self):
         return self.call("start")
 
@@ -357,6 +383,18 @@ def number_to_signal(number):
         return number
 
 
+def invoke(function, hook, own, arbiter, details):
+    """Calls a hook by names. Circus hands `extended_stats` its first three by position: there they may be called
+    anything."""
+    named = dict(details, watcher=own, arbiter=arbiter, hook_name=hook)
+    if hook == "extended_stats":
+        try:
+            inspect.signature(function).bind(**named)
+        except (TypeError, ValueError):
+            return function(own, arbiter, hook, **details)
+    return function(**named)
+
+
 def call(frame):
     """Runs one hook and says what came of it."""
     done = {"done": frame["id"], "result": False, "error": None, "changes": {}, "stats": None}
@@ -369,7 +407,7 @@ def call(frame):
         if "signum" in details:
             details["signum"] = number_to_signal(details["signum"])
         done["stats"] = details.get("stats")
-        done["result"] = bool(function(watcher=watcher, arbiter=arbiter, hook_name=frame["hook"], **details))
+        done["result"] = bool(invoke(function, frame["hook"], watcher, arbiter, details))
     except BaseException as error:
         done["error"] = str(error) or type(error).__name__
         logger.exception("Hook %r failed", frame["hook"])
@@ -390,9 +428,14 @@ class Line(threading.Thread):
         self.current = None
         self.left = False
 
+    def is_idle(self):
+        return self.current is None and self.waiting.empty()
+
     def run(self):
         while not self.left:
             frame = self.waiting.get()
+            if frame is None:
+                return
             self.current = frame["id"]
             if frame["id"] not in forgotten:
                 call(frame)
@@ -408,9 +451,22 @@ forgotten = set()
 def enqueue(frame):
     name = frame["watcher"]["name"]
     if name not in lines:
+        make_room()
         lines[name] = Line(queue.Queue())
         lines[name].start()
     lines[name].waiting.put(frame)
+
+
+def make_room():
+    """Watchers come and go, and nobody says so here: the thread that came first and has nothing to do goes."""
+    if len(lines) < MOST_LINES:
+        return
+    for name, line in list(lines.items()):
+        if line.is_idle():
+            line.left = True
+            line.waiting.put(None)
+            del lines[name]
+            return
 
 
 def forget(number):
@@ -447,6 +503,10 @@ def main():
     json.loads(frames.readline())
     # What hooks print goes where circusd's own words go, and the frames stay with this process.
     say({"ok": True})
+    for path in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        if path:
+            # As in Circus, what a .pth file there names counts too.
+            site.addsitedir(path)
     if not is_there("circus"):
         offer_circus()
     logger.addHandler(ToCircusd())

@@ -23,7 +23,7 @@ use circus_common::{
 use serde_json::{Map, Value, json};
 use tokio::{sync::mpsc, task::AbortHandle};
 
-pub use self::trial::{HookOccasion, HooksTried};
+pub use self::trial::{HookOccasion, HooksTried, PATIENCE};
 use self::{
     builtin::Look,
     hosts::{Host, Hosts},

@@ -10,8 +10,9 @@ use crate::arbiter::{
     id::ProcessId,
 };
 
-/// How long a trial may last: a module that hangs is no reason to leave a client without an answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a trial may last. A module that hangs is no reason to leave a client without an answer; one that imports a
+/// whole application, while the machine starts, is no reason to leave its watcher out.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// For what callables are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -111,6 +111,23 @@ def log(watcher, arbiter, hook_name, **kwargs):
     logger.warning("%s logs of %s", hook_name, watcher.name)
     return True
 
+def by_position(one, two, three, pid, stats, **kwargs):
+    stats["seen"] = [one.name, two.numwatchers(), three]
+
+def replace(watcher, arbiter, hook_name, **kwargs):
+    assert watcher.spawn_process()
+    return True
+
+def add_another(watcher, arbiter, hook_name, **kwargs):
+    added = arbiter.add_watcher("extra", "sleep 1002", numprocesses=2)
+    arbiter.start_watcher(added)
+    return added.numprocesses == 2 and added.cmd == "sleep 1002"
+
+def threads(watcher, arbiter, hook_name, **kwargs):
+    import threading
+    write("threads", "%d" % threading.active_count())
+    return False
+
 def whoami(watcher, arbiter, hook_name, **kwargs):
     import helper_module
     write("who", "%s %s %s" % (os.getuid(), os.getgid(), helper_module.NAME))
@@ -274,19 +291,6 @@ fn a_python_that_dies_fails_its_call_and_another_takes_its_place() {
 }
 
 #[test]
-<<<<<<< HEAD
-fn a_python_that_says_too_much_fails_its_call_and_another_takes_its_place() {
-    if !has_python("a_python_that_says_too_much_fails_its_call_and_another_takes_its_place") {
-        return;
-    }
-    let daemon = web("hook_timeout = 0\nhooks.before_start = hooked.shout\n");
-    let reply = daemon.done("start", "web");
-    let reason = "before_start failed: its Python says more at once than 1 MiB";
-    assert_eq!(reply["errors"], json!({"web": reason}));
-    daemon.ok("set", json!({"name": "web", "options": {"hooks.before_start": "hooked.note"}}));
-    daemon.done("start", "web");
-    daemon.wait_pids("web", 1);
-=======
 fn whatever_a_hook_says_is_understood_or_is_its_failure_at_once() {
     if !has_python("whatever_a_hook_says_is_understood_or_is_its_failure_at_once") {
         return;
@@ -295,6 +299,7 @@ fn whatever_a_hook_says_is_understood_or_is_its_failure_at_once() {
     for (hook, error) in [
         ("odd", "odd ? name"),
         ("endless", "bytes are more than circusd takes from a hook"),
+        ("shout", "bytes are more than circusd takes from a hook"),
         ("babble", "its Python said what means nothing"),
     ] {
         let daemon = web(&format!("hook_timeout = 0\nhooks.before_start = hooked.{hook}\n"));
@@ -314,7 +319,67 @@ fn what_a_hook_logs_and_where_it_fails_is_in_circusds_log() {
     daemon.wait_log("[WARNING] before_start logs of web");
     daemon.wait_log("[ERROR] ValueError: boom");
     assert!(daemon.log().contains("hooked.py\", line"), "{}", daemon.log());
->>>>>>> 74a4833 (circusd: understand whatever a hook says, and log what it logs)
+}
+
+#[test]
+fn extended_stats_may_call_its_first_three_arguments_anything() {
+    if !has_python("extended_stats_may_call_its_first_three_arguments_anything") {
+        return;
+    }
+    let daemon = web("hooks.extended_stats = hooked.by_position\n");
+    daemon.done("start", "web");
+    let pid = daemon.the_pid("web");
+    let info = &daemon.ok("stats", json!({"name": "web", "extended": true}))["info"][pid.to_string()];
+    assert_eq!(info["seen"], json!(["web", 2, "extended_stats"]));
+}
+
+#[test]
+fn a_hook_that_spawns_fills_a_place_and_adds_none() {
+    if !has_python("a_hook_that_spawns_fills_a_place_and_adds_none") {
+        return;
+    }
+    let daemon =
+        web("respawn = False\nhooks.after_reap = hooked.replace\nhooks.after_start = hooked.replace\n");
+    daemon.done("start", "web");
+    for _ in 0..2 {
+        let old = daemon.the_pid("web");
+        process::kill(old);
+        daemon.wait_other("web", old);
+    }
+    assert_eq!(daemon.option("web", "numprocesses"), json!(1));
+    daemon.ok("set", json!({"name": "web", "options": {"numprocesses": 2}}));
+    daemon.wait_pids("web", 2);
+    // Who is being stopped is not started again.
+    daemon.done("stop", "web");
+    assert_eq!((daemon.status("web").as_str(), daemon.pids("web").len()), ("stopped", 0));
+}
+
+#[test]
+fn watchers_that_come_and_go_leave_no_threads_behind() {
+    if !has_python("watchers_that_come_and_go_leave_no_threads_behind") {
+        return;
+    }
+    let daemon = web("");
+    for number in 0..400 {
+        let name = format!("w{number}");
+        let options = json!({"hooks.before_start": "hooked.threads"});
+        daemon.ok("add", json!({"name": name, "cmd": "sleep 1000", "options": options}));
+        daemon.done("start", &name);
+        daemon.ok("rm", json!({"name": name, "waiting": true}));
+    }
+    let most = read(&daemon.path("threads")).lines().filter_map(|line| line.parse::<usize>().ok()).max();
+    assert!(most.is_some_and(|most| most > 200 && most < 300), "{most:?}");
+}
+
+#[test]
+fn a_hook_may_add_a_watcher() {
+    if !has_python("a_hook_may_add_a_watcher") {
+        return;
+    }
+    let daemon = web("hooks.before_start = hooked.add_another\n");
+    daemon.done("start", "web");
+    daemon.wait_pids("web", 1);
+    daemon.wait_pids("extra", 2);
 }
 
 #[test]
@@ -378,6 +443,29 @@ fn hooks_run_as_the_user_of_the_watcher_and_find_its_modules() {
     daemon.wait_answers();
     daemon.wait_pids("web", 1);
     assert_eq!(read(&daemon.path("who")), "65534 65534 helper\n");
+}
+
+#[test]
+fn modules_are_found_where_a_pth_file_of_the_pythonpath_says() {
+    if !has_python("modules_are_found_where_a_pth_file_of_the_pythonpath_says") {
+        return;
+    }
+    let daemon = prepared(
+        "[watcher:web]\ncmd = sleep 1000\nhooks.before_start = elsewhere_module.yes\n\
+         [env:web]\nPYTHONPATH = $PWD/modules\n",
+    );
+    for folder in ["modules", "elsewhere"] {
+        fs::create_dir(daemon.path(folder)).expect("a folder is made");
+    }
+    let elsewhere = daemon.path("elsewhere").display().to_string();
+    fs::write(daemon.path("modules/installed.pth"), elsewhere).expect("it is written");
+    fs::write(daemon.path("elsewhere/elsewhere_module.py"), "def yes(**kwargs):\n    return True\n")
+        .expect("it is written");
+    let config = read(&daemon.config()).replace("$PWD", &daemon.dir().display().to_string());
+    fs::write(daemon.config(), config).expect("it is written");
+    daemon.spawn();
+    daemon.wait_answers();
+    daemon.wait_pids("web", 1);
 }
 
 #[test]
