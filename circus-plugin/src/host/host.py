@@ -369,6 +369,12 @@ def _run(job, factory, logger):
     finally:
         logger.info("Stopping")
         plugin.stop()
+    # Threads of the plugin are not waited for: under Circus SIGTERM ends them too.
+    logging.shutdown()
+    try:
+        sys.stdout.flush()
+    finally:
+        os._exit(0)
 
 
 def _main():

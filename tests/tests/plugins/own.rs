@@ -101,6 +101,7 @@ class Busy(CircusPlugin):
 
     def elsewhere(self):
         self.loop.add_callback(self.back)
+        threading.Event().wait()
 
     def back(self):
         logger.info('back from a thread')
@@ -228,6 +229,10 @@ fn what_people_take_from_elsewhere_is_there_where_only_pyzmq_is() {
     for line in ["client says 3", "back from a thread", "socket says hello"] {
         daemon.wait_until(line, |daemon| log(daemon).contains(line));
     }
+    // Nor does a thread of its own hold it up: far sooner than circusd would kill it.
+    daemon.ok("set", json!({"name": "plugin:own", "options": {"graceful_timeout": 100_000}}));
+    daemon.done("stop", "plugin:own");
+    assert!(log(&daemon).contains("[INFO] Stopping\n"));
 }
 
 #[test]
