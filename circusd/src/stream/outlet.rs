@@ -148,7 +148,12 @@ impl Outlet {
 
     /// Whether nothing waits to be written.
     pub(super) fn is_drained(&self) -> bool {
-        self.left.is_empty() && self.pending.is_empty()
+        self.left.is_empty() && self.pending.is_empty() && self.kept() == 0
+    }
+
+    /// How many lines wait in the sink itself. In one whose place is gone they wait for nothing.
+    fn kept(&self) -> u64 {
+        self.sink.as_ref().filter(|_| !self.gone).map_or(0, |sink| sink.kept())
     }
 
     /// Whether nothing can be written before a helper is there.
@@ -159,6 +164,9 @@ impl Outlet {
     /// Counts everything that waits as dropped.
     pub(super) fn give_up(&mut self) {
         self.dropped += count_lines(self.left.rest()) + count_lines(self.pending.rest());
+        if self.helper.is_none() {
+            self.dropped += self.kept();
+        }
         self.left.clear();
         self.pending.clear();
     }
@@ -166,9 +174,12 @@ impl Outlet {
     /// Whether a writer is to be given the sink now, and for what.
     pub(super) fn errand(&mut self, now: Instant) -> Option<Errand> {
         let work = self.work(now)?;
+        if work == Work::Finish {
+            self.give_up();
+        }
         let mut sink = self.sink.take()?;
         self.reopen &= work != Work::Open;
-        let replaces = self.next.take().map(|next| std::mem::replace(&mut sink, next));
+        let replaces = self.next.take_if(|_| sink.kept() == 0).map(|next| std::mem::replace(&mut sink, next));
         if self.left.is_empty() && work == Work::Write {
             self.left = std::mem::take(&mut self.pending);
         }

@@ -234,11 +234,6 @@ impl Outlets {
         for number in std::mem::take(&mut self.touched) {
             let errand = self.all.get_mut(&number).and_then(|outlet| outlet.errand(now.mono));
             if let Some(errand) = errand {
-                if errand.work == Work::Finish
-                    && let Some(outlet) = self.all.get_mut(&number)
-                {
-                    outlet.give_up();
-                }
                 self.pool.send(errand);
             }
         }

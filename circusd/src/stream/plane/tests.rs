@@ -367,6 +367,26 @@ fn a_full_disk_is_told_once_and_loses_nothing() {
     assert!(read(&path) == lines, "every line is there, whole and once");
 }
 
+#[test]
+fn a_formatted_line_that_met_a_full_disk_is_written_without_another_one() {
+    let mut rig = Rig::new();
+    let Some(disk) = Disk::mount(&rig.path("disk")) else { return };
+    let path = rig.path("disk/log");
+    rig.configure(WEB, &json!({"filename": path.to_str().unwrap(), "time_format": "T"}));
+    wait_for("the file", || path.exists());
+    let filler = disk.0.join("filler");
+    assert!(fs::write(&filler, vec![0; 80 * 1024]).is_err());
+    let (process, mut write) = rig.attach(WEB);
+    write.write_all(b"one\ntwo\n").unwrap();
+    rig.noted("No space left");
+    // The watcher stops, and its stream changes; that loses nothing either.
+    rig.orders.give(Order::Forget { process });
+    rig.orders.give(Order::Close { watcher: WEB });
+    rig.configure(WEB, &json!({"filename": path.to_str().unwrap(), "time_format": "other"}));
+    fs::remove_file(&filler).unwrap();
+    wait_for("both lines", || read(&path) == "T [1] | one\nT [1] | two\n");
+}
+
 /// A disk of 64 KiB.
 struct Disk(PathBuf);
 

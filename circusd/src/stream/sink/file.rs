@@ -252,6 +252,10 @@ impl Sink for FileSink {
         self.open = None;
     }
 
+    fn kept(&self) -> u64 {
+        self.unwritten.lines()
+    }
+
     fn remarks(&mut self) -> Remarks {
         std::mem::take(&mut self.remarks)
     }

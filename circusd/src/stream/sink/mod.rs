@@ -64,8 +64,14 @@ pub(super) trait Sink: Send + fmt::Debug {
         false
     }
 
-    /// Takes the pipe of a helper, if it is a sink that has one.
+    /// Takes the socket of a helper, if it is a sink that has one.
     fn adopt(&mut self, _helper: OwnedFd) {}
+
+    /// How many lines it has taken off a batch and could not pass on. They go first when it is to write again, if only
+    /// an empty batch.
+    fn kept(&self) -> u64 {
+        0
+    }
 
     /// What came up while it wrote.
     fn remarks(&mut self) -> Remarks {

@@ -119,6 +119,10 @@ impl Sink for OwnOutput {
         }
     }
 
+    fn kept(&self) -> u64 {
+        self.unwritten.lines()
+    }
+
     fn is_gone(&self, error: &io::Error) -> bool {
         // Nobody reads it any more, it was never open, or its terminal is gone.
         matches!(error.raw_os_error(), Some(libc::EPIPE | libc::EBADF | libc::EIO))

@@ -4,6 +4,8 @@
 
 use std::io;
 
+use crate::stream::batch::count_lines;
+
 /// So many bytes are gathered before they are written.
 pub(super) const GATHERED: usize = 64 * 1024;
 
@@ -20,8 +22,8 @@ pub(super) struct Unwritten {
 impl Unwritten {
     /// Writes all, or as much as the place takes.
     pub(super) fn flush(&mut self, mut write: impl FnMut(&[u8]) -> io::Result<usize>) -> io::Result<()> {
-        while let Some(rest) = self.bytes.get(self.at..).filter(|rest| !rest.is_empty()) {
-            match write(rest)? {
+        while self.len() > 0 {
+            match write(self.rest())? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 length => self.at += length,
             }
@@ -36,6 +38,15 @@ impl Unwritten {
     /// Whether so much is gathered that it is time to write.
     pub(super) fn is_full(&self) -> bool {
         self.bytes.len() >= GATHERED
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// How many lines wait; one of which a part was written counts.
+    pub(super) fn lines(&self) -> u64 {
+        count_lines(self.rest())
     }
 
     /// How many bytes wait.
@@ -68,7 +79,7 @@ mod tests {
             Ok(length)
         };
         assert!(unwritten.flush(&mut write).is_err());
-        assert_eq!(unwritten.len(), 2);
+        assert_eq!((unwritten.len(), unwritten.lines()), (2, 1));
         unwritten.flush(&mut write).unwrap();
         assert_eq!(place, b"one\ntwo\n");
     }
