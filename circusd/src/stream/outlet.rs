@@ -4,7 +4,7 @@
 //! asked for, whole lines are dropped and counted.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
@@ -63,8 +63,8 @@ pub(super) struct Outlet {
     pub(super) lanes: BTreeMap<Lane, bool>,
     /// How many pipes lead here.
     pub(super) sources: usize,
-    /// Those that wait for room.
-    pub(super) waiting: BTreeSet<Number>,
+    /// Those that wait for room, in the order in which their turn comes.
+    pub(super) waiting: Vec<Number>,
     pub(super) refusal: Option<Refusal>,
     /// Whether the place is gone for good.
     pub(super) gone: bool,
@@ -100,7 +100,7 @@ impl Outlet {
             pending: Batch::default(),
             lanes: BTreeMap::new(),
             sources: 0,
-            waiting: BTreeSet::new(),
+            waiting: Vec::new(),
             refusal: None,
             gone: false,
             is_open: false,

@@ -181,7 +181,7 @@ impl Outlets {
     pub(super) fn detach(&mut self, number: Number, source: Number) {
         if let Some(outlet) = self.all.get_mut(&number) {
             outlet.sources = outlet.sources.saturating_sub(1);
-            outlet.waiting.remove(&source);
+            outlet.waiting.retain(|waiting| *waiting != source);
             self.touched.insert(number);
         }
     }
@@ -214,7 +214,7 @@ impl Outlets {
         let Some(outlet) = self.all.get_mut(&number) else { return false };
         let wait = outlet.must_wait();
         if wait {
-            outlet.waiting.insert(source);
+            outlet.waiting.push(source);
         }
         wait
     }

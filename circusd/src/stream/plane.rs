@@ -123,7 +123,7 @@ impl Plane {
                 if number == WAKER {
                     self.hear(now);
                 } else {
-                    self.read(number, now);
+                    self.read_or_wait(number, now);
                 }
             }
             self.look_at_deadlines(now);
@@ -164,8 +164,8 @@ impl Plane {
         }
     }
 
-    /// Reads a pipe once: others want their turn.
-    fn read(&mut self, number: Number, now: Moment) {
+    /// Reads a pipe that has something, unless there is no room for it.
+    fn read_or_wait(&mut self, number: Number, now: Moment) {
         let Some(source) = self.sources.get_mut(&number) else { return };
         if let Some(outlet) = source.outlet
             && self.outlets.must_wait(outlet, number)
@@ -175,6 +175,12 @@ impl Plane {
             let _known = epoll::delete(&self.epoll, &source.pipe);
             return;
         }
+        self.read(number, now);
+    }
+
+    /// Reads a pipe once: others want their turn.
+    fn read(&mut self, number: Number, now: Moment) {
+        let Some(source) = self.sources.get_mut(&number) else { return };
         let Some(bytes) = source.read(&mut self.buffer) else { return self.let_go(number, now) };
         let begun_before = !source.held.is_empty();
         let Source { held, .. } = source;
@@ -243,7 +249,9 @@ impl Plane {
         let Some(source) = self.sources.get_mut(&number) else { return };
         source.timed = false;
         let Some(begun) = source.begun else { return };
-        let due: Instant = begun + PATIENCE;
+        // As long as there is more in the pipe, the rest of the line may be.
+        let since = if source.is_filled() { now.mono } else { begun };
+        let due: Instant = since + PATIENCE;
         if due > now.mono {
             source.timed = true;
             return self.outlets.timers.set(due, Due::Piece(number));
@@ -255,19 +263,27 @@ impl Plane {
 
     /// Gives writers what has come, and askers what they wait for.
     fn pass_on(&mut self, now: Moment) {
-        self.outlets.dispatch(now);
         for number in self.outlets.resumed() {
-            if let Some(source) = self.sources.get_mut(&number)
-                && std::mem::take(&mut source.waits)
-                && let Err(error) = watch(&self.epoll, source)
-            {
-                self.note(Level::Error, format!("cannot go on reading output: {error}"));
-                self.let_go(number, now);
-            }
+            self.resume(number, now);
         }
+        self.outlets.dispatch(now);
         for settled in self.memory.news() {
             self.settle(settled);
         }
+    }
+
+    /// Reads a pipe that has waited, before others that did not come and take the room again.
+    fn resume(&mut self, number: Number, now: Moment) {
+        let Some(source) = self.sources.get_mut(&number).filter(|source| source.waits) else { return };
+        if source.outlet.is_some_and(|outlet| self.outlets.must_wait(outlet, number)) {
+            return;
+        }
+        source.waits = false;
+        if let Err(error) = watch(&self.epoll, source) {
+            self.note(Level::Error, format!("cannot go on reading output: {error}"));
+            return self.let_go(number, now);
+        }
+        self.read(number, now);
     }
 
     /// Answers a question that has waited.

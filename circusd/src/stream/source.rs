@@ -121,8 +121,16 @@ impl Source {
 
     /// Wants only what is in it now.
     pub(super) fn forget(&mut self) {
-        let filled = rustix::io::ioctl_fionread(&self.pipe).unwrap_or(0);
-        self.until = Until::Taken(filled);
+        self.until = Until::Taken(self.filled());
+    }
+
+    /// Whether there is something in it.
+    pub(super) fn is_filled(&self) -> bool {
+        self.filled() > 0
+    }
+
+    fn filled(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.pipe).unwrap_or(0)
     }
 
     /// Makes the pipe larger if its process keeps it full and the budget allows it.

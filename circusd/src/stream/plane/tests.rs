@@ -350,6 +350,57 @@ fn output_waits_for_a_place_that_is_away_and_goes_on_with_it() {
 }
 
 #[test]
+fn a_line_whose_rest_waits_for_room_is_not_cut() {
+    const LINES: usize = 200;
+    let mut rig = Rig::new();
+    let path = rig.path("pipe");
+    named_pipe(&path);
+    rig.configure(WEB, &json!({"filename": path.to_str().unwrap(), "format": "json"}));
+    rig.configure(API, &json!({"class": "QueueStream"}));
+    let (_, mut write) = rig.attach(WEB);
+    // Reads end within lines of this length.
+    let line = "x".repeat(7000);
+    let text = format!("{line}\n").repeat(LINES);
+    let writer = std::thread::spawn(move || write.write_all(text.as_bytes()).unwrap());
+    rig.noted("its output waits");
+    // Longer than an unfinished line is held.
+    rig.ask(API, None, 1, 2.0);
+    rig.logs();
+    let reader = std::thread::spawn(move || fs::read_to_string(&path).unwrap());
+    writer.join().unwrap();
+    rig.end();
+    let all = reader.join().unwrap();
+    let whole = all.lines().filter(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        line["message"].as_str().unwrap().len() == 7000
+    });
+    assert_eq!((whole.count(), all.lines().count()), (LINES, LINES));
+}
+
+#[test]
+fn all_who_write_to_a_slow_place_get_their_turn() {
+    const PROCESSES: usize = 5;
+    const TAKEN: usize = 16 * 1024 * 1024;
+    let mut rig = Rig::new();
+    let path = rig.path("pipe");
+    named_pipe(&path);
+    rig.configure(WEB, &json!({"filename": path.to_str().unwrap()}));
+    for number in 0..PROCESSES {
+        let (_, mut write) = rig.attach(WEB);
+        let lines = format!("{number:099}\n").repeat(100);
+        // Until the plane is gone.
+        std::thread::spawn(move || while write.write_all(lines.as_bytes()).is_ok() {});
+    }
+    let mut lines = vec![0; TAKEN];
+    fs::File::open(&path).unwrap().read_exact(&mut lines).unwrap();
+    let mut shares = [0; PROCESSES];
+    for line in lines.chunks_exact(100) {
+        shares[usize::from(line[98] - b'0')] += 100;
+    }
+    assert!(shares.iter().all(|share| *share > TAKEN / PROCESSES / 10), "{shares:?}");
+}
+
+#[test]
 fn a_full_disk_is_told_once_and_loses_nothing() {
     let mut rig = Rig::new();
     let Some(disk) = Disk::mount(&rig.path("disk")) else { return };
