@@ -3,7 +3,7 @@
 //! Invariant: whoever started a helper is told once that it is ready or has failed, and of one that was ready once that
 //! it has ended, unless it was dismissed. A helper that is dismissed is gone after its grace.
 
-use std::{collections::BTreeMap, os::unix::net::UnixStream, time::Duration};
+use std::{collections::BTreeMap, net::Shutdown, os::unix::net::UnixStream, time::Duration};
 
 use circus_common::Signal;
 use tokio::sync::mpsc;
@@ -67,8 +67,8 @@ enum Life {
     Greeting,
     /// It has ended, and its last words are being read.
     Fallen,
-    /// It works.
-    Ready,
+    /// It works. At its end the way to it is closed, which a process that it forked may still hold.
+    Ready { way: Option<UnixStream> },
     /// Nobody wants it any more: it may end by itself until then, and is asked to then.
     Leaving { ask_at: Timestamp },
     /// It was asked to end.
@@ -126,7 +126,7 @@ impl Fleet {
         let life = self.helpers.get_mut(&process)?;
         match (&life, result) {
             (Life::Greeting, Ok(socket)) => {
-                *life = Life::Ready;
+                *life = Life::Ready { way: socket.try_clone().ok() };
                 Some(Happened::Ready(process, socket))
             }
             (Life::Greeting, Err(reason)) => {
@@ -141,7 +141,7 @@ impl Fleet {
             // Dismissed meanwhile.
             (
                 Life::Spawning { .. }
-                | Life::Ready
+                | Life::Ready { .. }
                 | Life::Leaving { .. }
                 | Life::Asked { .. }
                 | Life::Killed,
@@ -177,7 +177,7 @@ impl Fleet {
             }
             Life::Greeting
             | Life::Fallen
-            | Life::Ready
+            | Life::Ready { .. }
             | Life::Leaving { .. }
             | Life::Asked { .. }
             | Life::Killed => ask(life, os, process, now),
@@ -194,7 +194,9 @@ impl Fleet {
                 *life = Life::Fallen;
                 None
             }
-            Life::Ready => {
+            Life::Ready { way } => {
+                // One that is closed already is no error.
+                let _closed = way.as_ref().map(|way| way.shutdown(Shutdown::Both));
                 self.helpers.remove(&process);
                 Some(Happened::Ended(process, exit))
             }
@@ -255,7 +257,7 @@ impl Life {
     const fn deadline(&self) -> Option<Timestamp> {
         match self {
             Self::Leaving { ask_at: at } | Self::Asked { kill_at: at } => Some(*at),
-            Self::Spawning { .. } | Self::Greeting | Self::Fallen | Self::Ready | Self::Killed => None,
+            Self::Spawning { .. } | Self::Greeting | Self::Fallen | Self::Ready { .. } | Self::Killed => None,
         }
     }
 }

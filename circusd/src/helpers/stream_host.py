@@ -1,7 +1,8 @@
 """Runs the class of a stream, for circusd: what its processes print comes in frames, and the class is called with it.
 
 A frame is a line of JSON, and behind it as many bytes as its `size` says. What the class raises is shown on stderr and
-ends nothing. The end of the frames is the end of this process.
+ends nothing. Each frame is answered with a newline when it was dealt with: what was not goes to the next helper if this
+one dies. The end of the frames is the end of this process.
 """
 
 import json
@@ -22,9 +23,17 @@ def attempt(function, *args):
         sys.stderr.flush()
 
 
+def next_line():
+    try:
+        return frames.readline()
+    except ConnectionResetError:
+        # The end, when circusd has closed without reading the last answers.
+        return b""
+
+
 def serve(stream):
     while True:
-        line = frames.readline()
+        line = next_line()
         if not line:
             return
         frame = json.loads(line)
@@ -34,6 +43,11 @@ def serve(stream):
             attempt(stream, {"data": data, "pid": frame["pid"], "name": frame["name"]})
         elif hasattr(stream, what):
             attempt(getattr(stream, what))
+        try:
+            os.write(frames.fileno(), b"\n")
+        except OSError:
+            # circusd is gone; what it has sent is dealt with all the same.
+            pass
 
 
 def main():

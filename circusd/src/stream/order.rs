@@ -59,13 +59,13 @@ pub enum Order {
         /// Whose.
         watcher: WatcherId,
     },
-    /// A helper for a Python class stands ready: its frames go into this pipe or socket, in place of any it had.
+    /// A helper for a Python class stands ready: its frames go into this socket, in place of any it had.
     Bridge {
         /// Whose stream.
         watcher: WatcherId,
         /// Which output.
         channel: Channel,
-        /// The end to write, which need not be non-blocking.
+        /// Our end, which need not be non-blocking.
         fd: OwnedFd,
     },
     /// Answer a `logs` request.

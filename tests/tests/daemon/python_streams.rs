@@ -1,6 +1,6 @@
 //! Streams that are Python classes, in helpers.
 
-use std::fs;
+use std::{fs, io::Write};
 
 use circus_tests::daemon::{Daemon, Plan, process, skip};
 use rustix::{
@@ -172,6 +172,66 @@ fn helpers_end_with_their_watcher() {
     daemon.ok("rm", json!({"name": "web", "waiting": true}));
     daemon.wait_until("its end", |daemon| helpers(daemon).is_empty());
     assert!(record(&daemon).ends_with("CLOSE\n"), "{}", record(&daemon));
+    let said = fs::read_to_string(daemon.path("log")).unwrap();
+    assert!(!said.contains("Traceback"), "{said}");
+}
+
+/// Takes lines; one that says `stay` is not dealt with before a file is there, and one that says `die` never is. Its
+/// forked child holds whatever it holds.
+const FRAGILE: &str = r#"
+import os
+import time
+
+class Fragile:
+    def __init__(self):
+        if os.fork() == 0:
+            time.sleep(1000)
+        open("helpers", "a").write("%d\n" % os.getpid())
+
+    def __call__(self, data):
+        if b"stay" in data["data"]:
+            open("begun", "a").write("begun\n")
+            while not os.path.exists("go"):
+                time.sleep(0.05)
+        if b"die" in data["data"]:
+            os._exit(3)
+        open("taken", "ab").write(data["data"])
+"#;
+
+#[test]
+fn what_a_helper_had_and_did_not_deal_with_goes_to_the_next() {
+    if !can_run("what_a_helper_had_and_did_not_deal_with_goes_to_the_next") {
+        return;
+    }
+    let daemon = Plan::new(
+        "[watcher:web]\ncmd = tail -n +1 -f words\n\
+         stdout_stream.class = fragile.Fragile\n",
+    )
+    .prepare();
+    fs::write(daemon.path("fragile.py"), FRAGILE).unwrap();
+    let mut words = fs::File::create(daemon.path("words")).unwrap();
+    daemon.spawn_again();
+    let read = |name: &str| fs::read_to_string(daemon.path(name)).unwrap_or_default();
+    let mut say = |word: &str| {
+        words.write_all(format!("{word}\n").as_bytes()).unwrap();
+        // Each comes in a piece of its own.
+        let logged = || daemon.ok("logs", json!({"name": "web", "max": 1}))["lines"][0]["text"] == word;
+        daemon.wait_until(&format!("{word} to arrive"), |_| logged());
+    };
+    say("one");
+    daemon.wait_until("the first line", |_| read("taken") == "one\n");
+    ["stay", "two", "three"].into_iter().for_each(&mut say);
+    daemon.wait_until("the class to be busy", |_| read("begun").lines().count() == 1);
+    let helper = read("helpers").lines().last().unwrap().parse().unwrap();
+    process::signal(helper, Signal::KILL);
+    daemon.wait_until("the next one to be given it", |_| read("begun").lines().count() == 2);
+    fs::write(daemon.path("go"), "").unwrap();
+    daemon.wait_until("what came after it", |_| read("taken") == "one\nstay\ntwo\nthree\n");
+
+    // What kills whoever takes it holds nothing up for ever.
+    ["die", "four"].into_iter().for_each(&mut say);
+    daemon.wait_until("what came after it", |_| read("taken").ends_with("three\nfour\n"));
+    daemon.wait_log("helpers of `fragile.Fragile` died over the same output, which is left out (lines: 1)");
 }
 
 /// A class that does not come back from its second call until a file is there.
