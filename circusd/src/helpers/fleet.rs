@@ -243,11 +243,16 @@ impl Fleet {
         self.helpers.is_empty()
     }
 
-    /// Dismisses all of them.
+    /// Dismisses all of them, those with more patience too that were dismissed before.
     pub fn dismiss_all(&mut self, now: Timestamp, patience: Duration) {
+        let latest = now + patience;
         for life in self.helpers.values_mut() {
-            if life.deadline().is_none() && !matches!(life, Life::Killed) {
-                *life = Life::Leaving { ask_at: now + patience };
+            match life {
+                Life::Spawning { .. } | Life::Greeting | Life::Fallen | Life::Ready { .. } => {
+                    *life = Life::Leaving { ask_at: latest };
+                }
+                Life::Leaving { ask_at } => *ask_at = latest.min(*ask_at),
+                Life::Asked { .. } | Life::Killed => {}
             }
         }
     }

@@ -234,6 +234,40 @@ fn what_a_helper_had_and_did_not_deal_with_goes_to_the_next() {
     daemon.wait_log("helpers of `fragile.Fragile` died over the same output, which is left out (lines: 1)");
 }
 
+/// A class that never comes back, whatever asks it to.
+const STUBBORN: &str = r#"
+import signal
+import time
+
+class Stubborn:
+    def __init__(self):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def __call__(self, data):
+        open("called", "w").close()
+        while True:
+            time.sleep(1000)
+"#;
+
+#[test]
+fn a_helper_that_hangs_and_is_not_needed_any_more_does_not_hold_up_the_end() {
+    if !can_run("a_helper_that_hangs_and_is_not_needed_any_more_does_not_hold_up_the_end") {
+        return;
+    }
+    let daemon = Plan::new(
+        "[watcher:web]\ncmd = sh -c 'echo hello; exec sleep 1000'\nstdout_stream.class = stubborn.Stubborn\n",
+    )
+    .prepare();
+    fs::write(daemon.path("stubborn.py"), STUBBORN).unwrap();
+    daemon.spawn_again();
+    daemon.wait_until("the class to hang", |daemon| daemon.path("called").exists());
+    daemon.set("web", "stdout_stream", json!({"class": "QueueStream"}));
+    let helper = helpers(&daemon)[0];
+    daemon.ok("quit", json!({"waiting": true}));
+    daemon.wait_end();
+    assert!(!process::lives(helper));
+}
+
 /// A class that does not come back from its second call until a file is there.
 const HANGING: &str = r#"
 import os
