@@ -15,9 +15,9 @@ use crate::{Channel, Signal};
 /// Variables that differ between two starts of one and the same circusd; a reload of the configuration ignores them.
 const VOLATILE: [&str; 4] = ["__CF_USER_TEXT_ENCODING", "PS1", "COMP_WORDBREAKS", "PROMPT_COMMAND"];
 
-/// Whether the option is one of that output's stream.
+/// Whether the option is one of that output's stream, or the whole of it.
 fn belongs(key: &str, channel: Channel) -> bool {
-    key.strip_prefix(channel.option()).is_some_and(|rest| rest.starts_with('.'))
+    key.strip_prefix(channel.option()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Why an option was not set.

@@ -11,8 +11,6 @@ const AT_BIRTH: Legal = Legal { file: true, add: true, set: false };
 const FILE: Legal = Legal { file: true, add: false, set: false };
 /// `add` and `set` only.
 const WIRE: Legal = Legal { file: false, add: true, set: true };
-/// `add` only.
-const ADD: Legal = Legal { file: false, add: true, set: false };
 
 /// A row for a field of the same name that is reported under it.
 macro_rules! option {
@@ -110,10 +108,10 @@ pub const TABLE: &[OptionSpec] = &[
         |watcher| Some(members::stream(watcher, &watcher.stderr_stream)),
         |watcher, member, value| members::write_stream(&mut watcher.stderr_stream, member, value),
         "where standard error goes, likewise"),
-    other!("stdout_stream", Kind::Stream, ADD, Manage, None, |_| None,
+    other!("stdout_stream", Kind::Stream, WIRE, Manage, None, |_| None,
         |watcher, _, value| members::replace_stream(&mut watcher.stdout_stream, value),
         "the whole of `stdout_stream.*` as one object"),
-    other!("stderr_stream", Kind::Stream, ADD, Manage, None, |_| None,
+    other!("stderr_stream", Kind::Stream, WIRE, Manage, None, |_| None,
         |watcher, _, value| members::replace_stream(&mut watcher.stderr_stream, value),
         "the whole of `stderr_stream.*` as one object"),
     option!(python, Kind::Text, "", EVERYWHERE, Manage, "own: the Python that runs its stream classes; that of `[circus]` if not set"),

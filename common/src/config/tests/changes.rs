@@ -168,6 +168,13 @@ fn a_set_of_a_stream_swaps_it_and_the_first_one_replaces_the_processes() {
         Some(json!("FileStream"))
     );
     assert_eq!(watcher.report()["stdout_stream_conf"], json!({"filename": "f", "max_bytes": 5}));
+    // As an object it is replaced as a whole.
+    let whole = json!({"class": "FileStream", "filename": "h"});
+    assert_eq!(watcher.set("stdout_stream", &whole), Ok(Change::Manage));
+    assert_eq!(watcher.report()["stdout_stream_conf"], json!({"filename": "h"}));
+    watcher.stdout_stream = None;
+    assert_eq!(watcher.set("stdout_stream", &whole), Ok(Change::Reload));
+    assert!(watcher.set("stdout_stream", &json!({"filename": "h"})).is_err());
     assert_eq!(watcher.set("stdout_stream.class", &json!("Nope")), Ok(Change::Manage));
     assert!(watcher.check_streams().is_err_and(|reason| reason.starts_with("stdout_stream.class: 'Nope'")));
 }
