@@ -66,6 +66,21 @@ fn an_operator_sees_filters_resizes_changes_and_leaves() {
 }
 
 #[test]
+fn what_no_terminal_sends_does_no_harm() {
+    let (_daemon, arguments) = farm();
+    let mut terminal = top(&arguments, 24, 80);
+    terminal.wait_for("Web");
+    // Mice at column 0 in three dialects, pieces of sequences, and keys that nobody has.
+    for strange in
+        ["\x1b[M   ", "\x1b[<0;0;0M", "\x1b[32;0;0M", "\x1b[M", "\x1b[<;;;M", "\x1b[999~", "\x1b[0;0R"]
+    {
+        terminal.press(strange);
+    }
+    terminal.press("\x1b[1;1H?");
+    terminal.wait_for("any key goes back");
+}
+
+#[test]
 fn signals_leave_the_terminal_clean() {
     let (_daemon, arguments) = farm();
     for (end, code) in [(Signal::INT, 0), (Signal::TERM, 143), (Signal::HUP, 129), (Signal::QUIT, 131)] {
