@@ -51,8 +51,7 @@ impl Compression {
     }
 
     fn compress(&self) -> io::Result<()> {
-        let Some(old) = self.find() else { return Ok(()) };
-        let mut from = File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(old)?;
+        let Some(mut from) = self.open()? else { return Ok(()) };
         let metadata = from.metadata()?;
         if identity(&metadata) != self.identity {
             return Ok(());
@@ -65,6 +64,13 @@ impl Compression {
             fs::remove_file(old)
         });
         made.inspect_err(|_| drop(fs::remove_file(&unfinished)))
+    }
+
+    /// Opens the file, if it is there. In the middle of a rotation its name would be looked for in vain.
+    fn open(&self) -> io::Result<Option<File>> {
+        let _names = self.names.lock();
+        let Some(old) = self.find() else { return Ok(None) };
+        File::options().read(true).custom_flags(libc::O_NOFOLLOW).open(old).map(Some)
     }
 
     /// The name the file has now.
@@ -193,6 +199,26 @@ mod tests {
         assert_eq!(text(&dir.path().join("log.2.gz")), "old\n");
         assert_eq!(fs::read_to_string(&one).unwrap(), "new\n");
         assert!(!exists(&two));
+    }
+
+    #[test]
+    fn a_file_is_not_looked_for_while_files_are_renamed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (dir.path().join("log.1"), dir.path().join("log.2"));
+        fs::write(&two, "old\n").unwrap();
+        let numbered = Some((dir.path().join("log"), 5));
+        let compression = Compression { path: one.clone(), ..compression(&two, numbered) };
+        let names = compression.names.clone();
+        let renaming = names.lock();
+        let compressing = std::thread::spawn(move || compression.run());
+        // Long enough for one that does not wait.
+        for _ in 0..10_000 {
+            std::thread::yield_now();
+        }
+        fs::write(&one, "new\n").unwrap();
+        drop(renaming);
+        compressing.join().unwrap().unwrap();
+        assert_eq!(text(&dir.path().join("log.2.gz")), "old\n");
     }
 
     #[test]
