@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Files, Host, WatcherConfig, expand, fnmatch::fnmatch, virtualenv};
+use super::{
+    Files, Host, WatcherConfig,
+    expand::{Dollars, dollar},
+    fnmatch::fnmatch,
+    virtualenv,
+};
 
 /// The environment sections of all files.
 #[derive(Debug, Default)]
@@ -26,24 +31,30 @@ impl EnvSections {
     /// What `$(circus.env.X)` see outside of watchers, and in their numbers: `[env]` over circusd's own.
     pub(super) fn global(&self, host: &Host) -> BTreeMap<String, String> {
         let mut env = host.env.clone();
-        env.extend(self.all.iter().map(|(name, value)| (name.clone(), expand::dollar(value, &host.env))));
+        env.extend(self.all.iter().map(|(name, value)| written(name, value, host)));
         env
     }
 
     /// The environment of the processes of one watcher, before `virtualenv`.
     pub(super) fn of_watcher(&self, name: &str, copy_env: bool, host: &Host) -> BTreeMap<String, String> {
-        let mut env = if copy_env { host.env.clone() } else { BTreeMap::new() };
-        env.extend(self.all.clone());
+        let mut env = BTreeMap::new();
+        if copy_env {
+            let handed_on = |value: &str| dollar(value, &host.env, Dollars::Inherited);
+            env.extend(host.env.iter().map(|(name, value)| (name.clone(), handed_on(value))));
+        }
+        env.extend(self.all.iter().map(|(name, value)| written(name, value, host)));
         for section in &self.by_name {
             if section.patterns.iter().any(|pattern| fnmatch(pattern, name)) {
-                env.extend(section.variables.iter().cloned());
+                env.extend(section.variables.iter().map(|(name, value)| written(name, value, host)));
             }
-        }
-        for value in env.values_mut() {
-            *value = expand::dollar(value, &host.env);
         }
         env
     }
+}
+
+/// A variable as a file says it.
+fn written(name: &str, value: &str, host: &Host) -> (String, String) {
+    (name.to_owned(), dollar(value, &host.env, Dollars::Written))
 }
 
 /// Completes the environment of a watcher that came by `add`: its `env` is over circusd's own with `copy_env`.

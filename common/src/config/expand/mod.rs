@@ -113,28 +113,41 @@ pub(super) fn env_value<'e>(env: &'e BTreeMap<String, String>, name: &str) -> Op
     env.iter().rev().find(|(known, _)| known.to_lowercase() == name).map(|(_, value)| value.as_str())
 }
 
-/// Replaces `$NAME` and `${NAME}` by variables of `env`, unset ones by nothing; trims the result.
+/// Whose `$` a text has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dollars {
+    /// Those of somebody who wrote a configuration.
+    Written,
+    /// Those of a variable that circusd was started with and hands on: most were not meant for circusd.
+    Inherited,
+}
+
+/// Replaces `$NAME` and `${NAME}` by variables of `env`; trims the result.
 ///
-/// Circus knows `$NAME` in capitals only and stops at the first other letter.
-pub(super) fn dollar(text: &str, env: &BTreeMap<String, String>) -> String {
+/// Circus knows `$NAME` in capitals only, an unset one being nothing, and stops at the first other letter. What it leaves
+/// alone is replaced here if it was written and is set; else it stays, as in the secret `pa$$word`.
+pub(super) fn dollar(text: &str, env: &BTreeMap<String, String>, whose: Dollars) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
-        match dollar_name(after) {
-            Some((name, length)) => {
-                out.push_str(env.get(name).map_or("", String::as_str));
-                rest = &after[length..];
-            }
-            None => {
-                out.push('$');
-                rest = after;
-            }
+        let (name, length) = dollar_name(after).unwrap_or_default();
+        let of_circus = length > 0 && length == name.len() && is_in_capitals(name);
+        match env.get(name) {
+            Some(value) if of_circus || whose == Dollars::Written && length > 0 => out.push_str(value),
+            None if of_circus => {}
+            Some(_) | None => out.push_str(&rest[at..=at + length]),
         }
+        rest = &after[length..];
     }
     out.push_str(rest);
     out.trim().to_owned()
+}
+
+fn is_in_capitals(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_uppercase())
+        && !name.contains(|c: char| c.is_ascii_lowercase())
 }
 
 /// The name at the beginning of what follows a `$`, and how long it is with its braces.
@@ -201,8 +214,19 @@ mod tests {
             ("$foo", "x"),
             ("  a $1 $ ${ ${} ${1} $$ ", "a $1 $ ${ ${} ${1} $$"),
             ("${HOME", "${HOME"),
+            ("pa$$word ${unset} $Unset é$é", "pa$$word ${unset} $Unset é$é"),
         ] {
-            assert_eq!(dollar(text, &env), expected, "{text}");
+            assert_eq!(dollar(text, &env, Dollars::Written), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn in_what_is_handed_on_only_the_variables_of_circus_are_replaced() {
+        let env = env(&[("HOME", "/h"), ("foo", "x"), ("_X", "y")]);
+        for (text, expected) in
+            [("$HOME/x", "/h/x"), ("$UNSETX", ""), ("${HOME} $foo $_X", "${HOME} $foo $_X")]
+        {
+            assert_eq!(dollar(text, &env, Dollars::Inherited), expected, "{text}");
         }
     }
 

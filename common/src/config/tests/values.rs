@@ -136,6 +136,15 @@ fn environments_are_layered() {
 }
 
 #[test]
+fn what_is_handed_on_keeps_the_dollars_that_were_not_meant_for_circusd() {
+    let mut host = host();
+    host.env.insert("SECRET".to_owned(), "pa$$word${HOME}$N".to_owned());
+    let tree = Tree::new(&[("/etc/c.ini", "[watcher:a]\ncmd = x $(circus.env.secret)\ncopy_env = 1\n")]);
+    let watcher = load(Path::new("/etc/c.ini"), &host, &tree).config.watchers.remove(0);
+    assert!(env_of(&watcher).contains(&("SECRET", "pa$$word${HOME}1")), "{:?}", watcher.env);
+}
+
+#[test]
 fn numbers_see_the_general_environment_and_texts_the_watchers_own() {
     let watcher = watcher(
         "[env]\nN = 3\n[env:a]\nN = 7\n[watcher:a]\nnumprocesses = $(circus.env.N)\ncmd = x $(circus.env.n)\n",
