@@ -164,8 +164,14 @@ pub(super) fn read(
             continue;
         };
         let text = expand::with_env(&entry.value, env);
-        let written = spec.kind.parse(text.trim()).and_then(|value| (spec.write)(&mut circus, &value));
-        if let Err(message) = written {
+        let value = spec.kind.parse(text.trim());
+        if let Ok(value) = &value
+            && spec.name == "warmup_delay"
+            && value.as_i64().is_some_and(|seconds| seconds < 0)
+        {
+            report.add(Degree::Warning, section, Some(key), format!("{value} is negative and taken as 0"));
+        }
+        if let Err(message) = value.and_then(|value| (spec.write)(&mut circus, &value)) {
             report.add(Degree::Fatal, section, Some(key), message);
         }
     }
@@ -177,7 +183,9 @@ pub(super) fn read(
 /// What is odd but does no harm.
 fn remarks(circus: &mut CircusConfig, section: &Section, report: &mut Report) {
     let mut warn = |key: &str, message: &str| report.add(Degree::Warning, section, Some(key), message);
-    if section.get("stats_endpoint").is_some() && !circus.statsd {
+    if circus.stats_endpoint.is_empty() {
+        circus.stats_endpoint = CircusConfig::default().stats_endpoint;
+    } else if section.get("stats_endpoint").is_some() && !circus.statsd {
         warn("stats_endpoint", "switches statistics on; write `statsd = True` to say so");
         circus.statsd = true;
     }

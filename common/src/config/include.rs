@@ -23,7 +23,7 @@ pub(super) fn read_all(main: &Path, host: &Host, files: &dyn Files, report: &mut
     }
     // Only the main file is asked, so an included one includes nothing.
     for path in included(main, host, files, &sections, report) {
-        match files.read(&path) {
+        match files.read_matched(&path) {
             Ok(bytes) => read_one(&bytes, &path, &mut sections, report),
             Err(reason) => {
                 let at = Position { file: Arc::from(path), line: 0 };

@@ -67,6 +67,14 @@ pub trait Files {
     /// Why it cannot be read.
     fn read(&self, path: &Path) -> Result<Vec<u8>, String>;
 
+    /// The bytes of a file that nobody named, but a pattern.
+    ///
+    /// # Errors
+    /// Why it cannot be read, or should not be.
+    fn read_matched(&self, path: &Path) -> Result<Vec<u8>, String> {
+        self.read(path)
+    }
+
     /// The files that a pattern names, sorted; `*` does not cross `/` nor match a leading dot.
     fn glob(&self, pattern: &str) -> Vec<PathBuf>;
 
