@@ -111,23 +111,27 @@ impl WatcherConfig {
         if watcher.working_dir.is_empty() {
             watcher.working_dir = host.cwd.display().to_string();
         }
-        watcher.check_whole()?;
+        if let Some((_, message)) = watcher.wrong_whole().into_iter().next() {
+            return Err(message);
+        }
         environment::of_add(&mut watcher, host, files)?;
         Ok(watcher)
     }
 
-    /// What no single option can be blamed for alone.
-    pub(super) fn check_whole(&self) -> Result<(), String> {
+    /// What does not go together: the option at fault, and the message.
+    pub(super) fn wrong_whole(&self) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
         if self.singleton && self.numprocesses > 1 {
-            return Err(format!("cannot have {} processes with a singleton watcher", self.numprocesses));
+            let message = format!("cannot have {} processes with a singleton watcher", self.numprocesses);
+            wrong.push(("numprocesses", message));
         }
         if self.copy_path && !self.copy_env {
-            return Err("`copy_path` needs `copy_env = True`".to_owned());
+            wrong.push(("copy_path", "`copy_path` needs `copy_env = True`".to_owned()));
         }
         if self.virtualenv.is_some() && !self.copy_env {
-            return Err("`virtualenv` needs `copy_env = True`".to_owned());
+            wrong.push(("virtualenv", "`virtualenv` needs `copy_env = True`".to_owned()));
         }
-        Ok(())
+        wrong
     }
 
     /// Changes one option and says what that asks for. After an error nothing is changed. Whether a stream is good as a

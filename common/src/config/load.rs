@@ -100,7 +100,7 @@ fn foreign(section: &Section, report: &mut Report) {
     }
     let hint = match name.split_once(':') {
         Some((kind, rest)) => suggest::nearest(&format!("{}:", kind.trim()), PREFIXES.into_iter())
-            .map(|prefix| format!("; did you mean [{prefix}{}]?", rest.trim()))
+            .map(|prefix| format!("; did you mean [{prefix}{}]?", rest.trim_matches([' ', '[', ']'])))
             .unwrap_or_default(),
         None => suggest::hint(name, ["circus", "env"].into_iter()),
     };

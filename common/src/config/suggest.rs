@@ -8,7 +8,9 @@ const MAX_DISTANCE: usize = 2;
 /// Free-form keys are legal, so short names are compared strictly: `pid` was not meant to be `uid`.
 pub(super) fn nearest<'n>(key: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let lower = key.to_lowercase();
-    let near = names.filter(|name| *name != key).filter_map(|name| {
+    // Each letter too many is a slip of its own; and comparing takes the time of both lengths multiplied.
+    let about_as_long = |name: &&str| name.len().abs_diff(key.len()) <= MAX_DISTANCE;
+    let near = names.filter(|name| *name != key).filter(about_as_long).filter_map(|name| {
         let distance = strsim::osa_distance(&lower, &name.to_lowercase());
         let allowed = match name.len() {
             0..=2 => 0,

@@ -25,6 +25,9 @@ pub const RLIMITS: [&str; 16] = [
     "stack",
 ];
 
+/// How many letters of a wrong text are shown.
+const MAX_SHOWN: usize = 60;
+
 /// What an option holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -126,7 +129,7 @@ impl Kind {
             Self::Flag => flag(text).map(Value::from),
             Self::Signal => match Signal::parse(text) {
                 Ok(signal) => Ok(Value::from(signal.number())),
-                Err(error) => Err(format!("{error}: {}; write SIGTERM, TERM or 15", repr_text(text))),
+                Err(error) => Err(format!("{error}: {}; write SIGTERM, TERM or 15", shown(text))),
             },
             Self::Account => Ok(match text.trim() {
                 "" => Value::Null,
@@ -137,7 +140,7 @@ impl Kind {
                 let known = words.iter().find(|word| word.eq_ignore_ascii_case(text.trim()));
                 known
                     .map(|word| Value::from(*word))
-                    .ok_or_else(|| format!("{} is not {}", repr_text(text), self.name()))
+                    .ok_or_else(|| format!("{} is not {}", shown(text), self.name()))
             }
             Self::Octal => octal(text),
             Self::Env => environment(text),
@@ -196,18 +199,26 @@ fn is_words(value: &Value) -> bool {
     }
 }
 
+/// A text as a message shows it. It may be all of a file that is none of ours.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}...", repr_text(&text[..end])),
+        None => repr_text(text),
+    }
+}
+
 /// An integer as Python's `int` reads it.
 pub(super) fn integer(text: &str) -> Result<i64, String> {
     text.trim()
         .parse()
-        .map_err(|_| format!("{} is not an integer; write digits only, such as 5", repr_text(text)))
+        .map_err(|_| format!("{} is not an integer; write digits only, such as 5", shown(text)))
 }
 
 /// A finite number.
 fn number(text: &str) -> Result<Value, String> {
     match text.trim().parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(Value::from(number)),
-        Ok(_) | Err(_) => Err(format!("{} is not a number; write seconds such as 2.5", repr_text(text))),
+        Ok(_) | Err(_) => Err(format!("{} is not a number; write seconds such as 2.5", shown(text))),
     }
 }
 
@@ -216,7 +227,7 @@ pub(super) fn flag(text: &str) -> Result<bool, String> {
     match text.trim().to_lowercase().as_str() {
         "yes" | "true" | "on" | "1" => Ok(true),
         "no" | "false" | "off" | "0" => Ok(false),
-        _ => Err(format!("{} is not a boolean; write True or False", repr_text(text))),
+        _ => Err(format!("{} is not a boolean; write True or False", shown(text))),
     }
 }
 
@@ -227,7 +238,7 @@ fn octal(text: &str) -> Result<Value, String> {
     match u16::from_str_radix(digits, 8) {
         _ if text.is_empty() => Ok(Value::Null),
         Ok(bits) if bits <= 0o777 && !digits.starts_with('+') => Ok(Value::from(bits)),
-        Ok(_) | Err(_) => Err(format!("{} is not an octal mask; write one such as 022", repr_text(text))),
+        Ok(_) | Err(_) => Err(format!("{} is not an octal mask; write one such as 022", shown(text))),
     }
 }
 
@@ -239,7 +250,7 @@ fn environment(text: &str) -> Result<Value, String> {
             Some((name, value)) if !name.trim().is_empty() => {
                 members.insert(name.trim().to_owned(), Value::from(value.trim()))
             }
-            Some(_) | None => return Err(format!("{} is not NAME=VALUE", repr_text(pair))),
+            Some(_) | None => return Err(format!("{} is not NAME=VALUE", shown(pair))),
         };
     }
     Ok(Value::Object(members))
@@ -253,8 +264,8 @@ fn hooks(text: &str) -> Result<Value, String> {
             Some((name, function)) if HookName::find(name).is_some() => {
                 members.insert(name.to_owned(), Value::from(function))
             }
-            Some((name, _)) => return Err(format!("Unknown hook {}", repr_text(name))),
-            None => return Err(format!("{} is not HOOK:FUNCTION", repr_text(pair))),
+            Some((name, _)) => return Err(format!("Unknown hook {}", shown(name))),
+            None => return Err(format!("{} is not HOOK:FUNCTION", shown(pair))),
         };
     }
     Ok(Value::Object(members))

@@ -197,9 +197,12 @@ impl Reader<'_> {
         if self.watcher.working_dir.is_empty() {
             self.watcher.working_dir = self.around.host.cwd.display().to_string();
         }
-        if let Err(message) = self.watcher.check_whole() {
-            self.mistake(Degree::BrokenSection, None, message);
-        } else if let Err(message) = virtualenv::apply(&mut self.watcher, self.around.files) {
+        let wrong = self.watcher.wrong_whole();
+        let is_whole = wrong.is_empty();
+        for (key, message) in wrong {
+            self.mistake(Degree::BrokenSection, Some(key), message);
+        }
+        if is_whole && let Err(message) = virtualenv::apply(&mut self.watcher, self.around.files) {
             self.mistake(Degree::BrokenSection, Some("virtualenv"), message);
         }
         self.streams();

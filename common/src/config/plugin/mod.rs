@@ -53,11 +53,20 @@ pub(super) fn read(
     report: &mut Report,
 ) -> Vec<PluginConfig> {
     let of_plugins = sections.iter().filter(|section| section.name.starts_with("plugin:"));
-    let mut plugins: Vec<PluginConfig> =
-        of_plugins.filter_map(|section| read_one(section, env, host, report)).collect();
-    plugins.sort_by(|one, other| one.name.cmp(&other.name));
-    plugins.dedup_by(|second, first| second.name.eq_ignore_ascii_case(&first.name));
-    plugins
+    let mut found: Vec<(PluginConfig, &Section)> =
+        of_plugins.filter_map(|section| Some((read_one(section, env, host, report)?, section))).collect();
+    found.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    // Commands find the watcher of a plugin by its name in lower case.
+    let mut first_of: BTreeMap<String, String> = BTreeMap::new();
+    found.retain(|(plugin, section)| {
+        let first = first_of.entry(plugin.name.to_lowercase()).or_insert_with(|| plugin.name.clone());
+        if *first != plugin.name {
+            let message = format!("`{first}` differs from it only in case; this one is left out");
+            report.add(Degree::BrokenSection, section, None, message);
+        }
+        *first == plugin.name
+    });
+    found.into_iter().map(|(plugin, _)| plugin).collect()
 }
 
 fn read_one(
@@ -154,8 +163,8 @@ impl Reader<'_> {
         if watcher.working_dir.is_empty() {
             watcher.working_dir = host.cwd.display().to_string();
         }
-        if let Err(message) = watcher.check_whole() {
-            self.mistake(Degree::BrokenSection, None, message);
+        for (key, message) in watcher.wrong_whole() {
+            self.mistake(Degree::BrokenSection, Some(key), message);
         }
         for (key, message) in watcher.wrong_streams() {
             self.mistake(Degree::BrokenSection, Some(&key), message);

@@ -54,6 +54,46 @@ fn broken_sections_are_left_out_and_the_others_stay() {
 }
 
 #[test]
+fn a_watcher_with_several_mistakes_is_told_all_of_them() {
+    let all = mistakes(
+        "[watcher:a]\ncmd = x\nsingleton = 1\nnumprocesses = 2\ncopy_path = 1\nvirtualenv = /v\nrlimit_x = 1\n",
+    );
+    let text: Vec<_> = all.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(
+        text,
+        [
+            "/etc/c.ini:4: [watcher:a] numprocesses: cannot have 2 processes with a singleton watcher",
+            "/etc/c.ini:5: [watcher:a] copy_path: `copy_path` needs `copy_env = True`",
+            "/etc/c.ini:6: [watcher:a] virtualenv: `virtualenv` needs `copy_env = True`",
+            "/etc/c.ini:7: [watcher:a] rlimit_x: there is no resource limit `x`",
+        ]
+    );
+}
+
+#[test]
+fn of_two_plugins_that_differ_only_in_case_one_is_left_out() {
+    let plugin = |name: &str| format!("[plugin:{name}]\nuse = Flapping\n");
+    let loaded = load_text(&[plugin("f"), plugin("Other"), plugin("F")].concat());
+    assert_eq!(names(&loaded.config), ["plugin:F", "plugin:Other"]);
+    assert_eq!(
+        loaded.text(Degree::Warning),
+        "/etc/c.ini:1: [plugin:f] `plugin:F` differs from it only in case; this one is left out"
+    );
+}
+
+#[test]
+fn a_text_without_end_is_not_shown_to_its_end() {
+    let (_, text) = mistake(&format!("[watcher:a]\ncmd = x\nshell = {}\n", "é".repeat(100_000)));
+    assert!(text.contains("éé'... is not a boolean") && text.len() < 300, "{}", text.len());
+}
+
+#[test]
+fn an_empty_stats_endpoint_says_nothing() {
+    let circus = good("[circus]\nstats_endpoint =\n").circus;
+    assert_eq!((circus.statsd, circus.stats_endpoint.as_str()), (false, "tcp://127.0.0.1:5557"));
+}
+
+#[test]
 fn a_bad_stream_breaks_its_section_and_an_odd_one_is_warned_about() {
     let stream =
         |options: &str| load_text(&format!("[watcher:a]\ncmd = x\n{options}\n[watcher:b]\ncmd = y\n"));
@@ -132,6 +172,14 @@ fn misspelt_and_foreign_names_are_warned_about() {
         (
             "[circus]\nloglevel = loud\n",
             "/etc/c.ini:2: [circus] loglevel: there is no level `loud`, `info` is used; the levels are `debug`, `info`, `warning`, `error`, `critical`",
+        ),
+        (
+            "[circus]\nwarmup_delay = -5\n",
+            "/etc/c.ini:2: [circus] warmup_delay: -5 is negative and taken as 0",
+        ),
+        (
+            "[[watcher:a]]\ncmd = x\n",
+            "/etc/c.ini:1: [[watcher:a]] an unknown section, not used; did you mean [watcher:a]?",
         ),
         ("[circus]\nbanana = 1\n", "/etc/c.ini:2: [circus] banana: an unknown key, not used"),
         (
