@@ -80,10 +80,18 @@ fn looked_at(path: &Path) -> Option<Option<fs::Metadata>> {
 
 /// What the machine does not have.
 pub(super) fn remarks(config: &Config, machine: &dyn Machine) -> Vec<Mistake> {
-    config.watchers.iter().flat_map(|watcher| of_watcher(watcher, machine)).collect()
+    let of_watcher = |watcher: &WatcherConfig| {
+        let name = watcher.name.clone();
+        let mistake = move |(key, message): (&'static str, String)| {
+            config.places.of_watcher(Degree::Warning, &name, key, &[key], message)
+        };
+        lacking(watcher, machine).into_iter().map(mistake)
+    };
+    config.watchers.iter().flat_map(of_watcher).collect()
 }
 
-fn of_watcher(watcher: &WatcherConfig, machine: &dyn Machine) -> Vec<Mistake> {
+/// What a watcher cannot have: the option, and why.
+fn lacking(watcher: &WatcherConfig, machine: &dyn Machine) -> Vec<(&'static str, String)> {
     let mut wrong = Vec::new();
     if let Some(Err(message)) = watcher.uid.as_ref().map(|user| machine.user(user)) {
         wrong.push(("uid", message));
@@ -103,19 +111,7 @@ fn of_watcher(watcher: &WatcherConfig, machine: &dyn Machine) -> Vec<Mistake> {
         let place = if program.contains('/') { "" } else { " in the PATH of the watcher's environment" };
         wrong.push((key, format!("there is no executable file `{program}`{place}")));
     }
-    let mistake = |(key, message): (&str, String)| Mistake {
-        degree: Degree::Warning,
-        at: None,
-        section: section(&watcher.name),
-        key: Some(key.to_owned()),
-        message,
-    };
-    wrong.into_iter().map(mistake).collect()
-}
-
-/// The section a watcher stands in: that of a plugin has its name.
-fn section(watcher: &str) -> String {
-    if watcher.starts_with("plugin:") { watcher.to_owned() } else { format!("watcher:{watcher}") }
+    wrong
 }
 
 /// The program that is executed, and the option that names it. With a shell it is the shell.

@@ -151,12 +151,12 @@ fn what_the_machine_lacks_is_a_warning() {
     let remarks = text.split("endpoints:").next().unwrap();
     assert_eq!(
         remarks,
-        "[watcher:a] uid: nobody is 'alice' (warning)\n\
-         [watcher:a] gid: nobody is 'staff' (warning)\n\
-         [watcher:a] working_dir: there is no directory `/srv/a` (warning)\n\
-         [watcher:a] cmd: there is no executable file `serve` in the PATH of the watcher's environment (warning)\n\
-         [watcher:b] cmd: there is no executable file `./run` (warning)\n\
-         [watcher:c] executable: there is no executable file `/opt/c` (warning)\n"
+        "circus.ini:3: [watcher:a] uid: nobody is 'alice' (warning)\n\
+         circus.ini:4: [watcher:a] gid: nobody is 'staff' (warning)\n\
+         circus.ini:5: [watcher:a] working_dir: there is no directory `/srv/a` (warning)\n\
+         circus.ini:2: [watcher:a] cmd: there is no executable file `serve` in the PATH of the watcher's environment (warning)\n\
+         circus.ini:7: [watcher:b] cmd: there is no executable file `./run` (warning)\n\
+         circus.ini:11: [watcher:c] executable: there is no executable file `/opt/c` (warning)\n"
     );
     assert!(good && text.ends_with("  e  1 x serve\n"), "{text}");
 }
