@@ -26,13 +26,18 @@ struct Daemon {
 
 impl Daemon {
     fn start(watchers: &str) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_circusd")), watchers)
+    }
+
+    /// The same by another program, which is to become circusd.
+    fn start_by(mut command: Command, watchers: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path().display();
         let config = format!(
             "[circus]\nendpoint = ipc://{at}/control\npubsub_endpoint = ipc://{at}/events\n{watchers}"
         );
         fs::write(dir.path().join("circus.ini"), config).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_circusd"))
+        let child = command
             .arg("circus.ini")
             .current_dir(dir.path())
             .env("RUNTIME_DIRECTORY", dir.path())
@@ -135,6 +140,16 @@ fn a_term_in_the_middle_of_a_restart_in_place_ends_the_daemon() {
     let worker = daemon.pids("a")[0];
     daemon.call("restart", json!({})).unwrap();
     until("the worker is gone", || !lives(worker));
+    daemon.signal(Signal::TERM);
+    assert!(daemon.ended().success());
+}
+
+#[test]
+fn signals_that_were_blocked_by_whoever_started_it_end_the_daemon_all_the_same() {
+    let mut blocking = Command::new("env");
+    blocking.args(["--block-signal", env!("CARGO_BIN_EXE_circusd")]);
+    let mut daemon = Daemon::start_by(blocking, "[watcher:a]\ncmd = sleep 1000\n");
+    until("it runs", || !daemon.pids("a").is_empty());
     daemon.signal(Signal::TERM);
     assert!(daemon.ended().success());
 }

@@ -136,11 +136,12 @@ impl Os {
         nix::sys::prctl::set_child_subreaper(true)
             .map_err(io::Error::from)
             .map_err(system("adopt orphaned processes"))?;
-        // Before the handler of a mask inherited from whoever started us.
-        nix::sys::signal::SigSet::from(nix::sys::signal::Signal::SIGCHLD)
-            .thread_unblock()
+        // A mask inherited from whoever started us would keep ended children and TERM from us for ever. The
+        // threads that should get no signal block them all by themselves.
+        nix::sys::signal::SigSet::empty()
+            .thread_set_mask()
             .map_err(io::Error::from)
-            .map_err(system("unblock SIGCHLD"))?;
+            .map_err(system("unblock signals"))?;
         let child_signal = signal(SignalKind::child()).map_err(system("watch for ended children"))?;
         let (outcome_sender, outcomes) = unbounded_channel();
         let (finding_sender, findings) = unbounded_channel();
