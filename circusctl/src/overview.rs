@@ -55,11 +55,17 @@ fn fill(row: &mut Row, processes: &Map<String, Value>, wanted: Option<String>) {
 
 fn tell_exits(row: &mut Row, reply: &Reply) {
     row.restarts = reply.get("restarts").map(str_of);
-    row.last_exit = why::latest(reply).map(|exit| LastExit {
+    let last = why::latest(reply).map(|exit| LastExit {
         ending: why::ending(exit),
         short_ending: why::short_ending(exit),
-        seconds_since: why::seconds_since(exit, reply),
+        seconds_since: Some(why::seconds_since(exit, reply)),
     });
+    // What never ran has not ended, but there is something to tell.
+    let never_began = || {
+        let ending = why::latest_spawn_error(reply)?;
+        Some(LastExit { ending, short_ending: "cannot start".to_owned(), seconds_since: None })
+    };
+    row.last_exit = last.or_else(never_began);
 }
 
 async fn wanted(runner: &mut Runner, name: &str) -> Option<String> {

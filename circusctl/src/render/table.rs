@@ -26,15 +26,15 @@ pub struct Row {
     pub last_exit: Option<LastExit>,
 }
 
-/// When and how a process ended.
+/// When and how a process ended, or why none ever began.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LastExit {
     /// How, in a few words.
     pub ending: String,
     /// How, in a word or two.
     pub short_ending: String,
-    /// How long ago.
-    pub seconds_since: f64,
+    /// How long ago, where that means anything.
+    pub seconds_since: Option<f64>,
 }
 
 /// How much is told.
@@ -133,10 +133,11 @@ fn uptime(row: &Row, detail: Detail) -> String {
 
 fn last_exit(row: &Row, detail: Detail) -> String {
     let Some(exit) = &row.last_exit else { return String::new() };
-    if detail.full {
-        format!("{} {} ago", exit.ending, age(exit.seconds_since))
-    } else {
-        format!("{}, {} ago", exit.short_ending, short_age(exit.seconds_since))
+    match (exit.seconds_since, detail.full) {
+        (Some(seconds), true) => format!("{} {} ago", exit.ending, age(seconds)),
+        (Some(seconds), false) => format!("{}, {} ago", exit.short_ending, short_age(seconds)),
+        (None, true) => exit.ending.clone(),
+        (None, false) => exit.short_ending.clone(),
     }
 }
 
@@ -227,7 +228,7 @@ mod tests {
             last_exit: Some(LastExit {
                 ending: "killed by SIGKILL, as asked".to_owned(),
                 short_ending: "SIGKILL".to_owned(),
-                seconds_since: 3_540.0,
+                seconds_since: Some(3_540.0),
             }),
             processes: Some("4/4".to_owned()),
             uptime: Some(84_000.0),
@@ -254,6 +255,21 @@ mod tests {
             second(80),
             "web          active      4/4  4100001 +3    23 h         1  SIGKILL, 59 min ago"
         );
+    }
+
+    #[test]
+    fn what_never_ran_says_why() {
+        let ending = "cannot start: [Errno 2] No such file or directory: 'nope'".to_owned();
+        let last_exit = LastExit { ending, short_ending: "cannot start".to_owned(), seconds_since: None };
+        let rows = [Row {
+            last_exit: Some(last_exit),
+            restarts: Some("0".to_owned()),
+            ..row("web", "stopped", &[])
+        }];
+        let second =
+            |width| plain(&table(&rows, width)).lines().nth(1).map(str::to_owned).unwrap_or_default();
+        assert!(second(120).ends_with("  0  cannot start: [Errno 2] No such file or directory: 'nope'"));
+        assert!(second(60).ends_with("  0  cannot start"));
     }
 
     #[test]

@@ -19,9 +19,8 @@ pub fn why(reply: &Reply) -> String {
     }
     lines.extend(last_words(reply));
     lines.extend(members(reply, "backoff").map(|(slot, wait)| backoff(slot, wait)));
-    let errors = reply.get("errors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     // A spawn that keeps failing fails the same way each time.
-    lines.extend(errors.chunk_by(|one, next| one == next).map(spawn_error));
+    lines.extend(spawn_errors(reply).chunk_by(|one, next| one == next).map(spawn_error));
     lines.join("\n")
 }
 
@@ -54,6 +53,15 @@ pub fn seconds_since(exit: &Reply, reply: &Reply) -> f64 {
 /// The latest exit of all slots.
 pub fn latest(reply: &Reply) -> Option<&Reply> {
     exits(reply).map(|(_, exit)| exit).max_by(|a, b| number(a, "time").total_cmp(&number(b, "time")))
+}
+
+/// Why the last attempt to start a process failed, of those that are remembered.
+pub fn latest_spawn_error(reply: &Reply) -> Option<String> {
+    spawn_errors(reply).last().map(|error| spawn_error(std::slice::from_ref(error)))
+}
+
+fn spawn_errors(reply: &Reply) -> &[Value] {
+    reply.get("errors").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn heading(reply: &Reply) -> String {

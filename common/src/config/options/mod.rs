@@ -105,7 +105,7 @@ pub fn convert(key: &str, text: &str) -> Result<Value, String> {
     if !spec.legal.set {
         return Err(format!("{} cannot be changed with set", repr_text(key)));
     }
-    match spec.kind {
+    let value = match spec.kind {
         Kind::Delay => Kind::Number.parse(text),
         // A size with a unit, such as `10M`, goes as it is written.
         Kind::StreamMember if matches!(spec.member(key), "max_bytes" | "backup_count") => {
@@ -128,5 +128,6 @@ pub fn convert(key: &str, text: &str) -> Result<Value, String> {
         | Kind::StreamMember
         | Kind::Hooks
         | Kind::Rlimit => spec.kind.parse(text),
-    }
+    };
+    value.map_err(|message| format!("{key}: {message}"))
 }

@@ -120,6 +120,10 @@ fn circusctl_arguments_become_values() {
     ] {
         assert_eq!(options::convert(key, text).ok(), expected, "{key} {text}");
     }
+    assert_eq!(
+        options::convert("shell", "maybe"),
+        Err("shell: 'maybe' is not a boolean; write True or False".to_owned())
+    );
     assert_eq!(options::convert("a", "1"), Err("unknown key 'a'".to_owned()));
     assert_eq!(options::convert("priority", "5"), Err("'priority' cannot be changed with set".to_owned()));
 }
