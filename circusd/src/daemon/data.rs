@@ -35,6 +35,8 @@ pub(super) enum Heard {
     Hook(HookEvent),
     /// The time of a helper has come.
     HelpersDue,
+    /// An answer has waited for processes long enough.
+    AnswersDue,
 }
 
 /// How long a sink may take at the end: what a disk that hangs does not take is lost, and the end is not.
@@ -118,6 +120,7 @@ impl Daemon {
                 self.helpers.due(&mut self.os, now);
                 self.hooks.due(&mut self.os, now);
             }
+            Heard::AnswersDue => self.answer_held(now),
         }
         self.tell_tried();
         self.tell_hooks();
@@ -216,7 +219,7 @@ impl Onlooker<'_> {
             Heard::Input(input) => self.hooks.take(self.os, now, input),
             Heard::Helper(event) => self.helpers.handle(self.os, now, event),
             Heard::Hook(event) => self.hooks.handle(self.os, now, event),
-            Heard::HelpersDue | Heard::Answer(_) => {
+            Heard::HelpersDue | Heard::AnswersDue | Heard::Answer(_) => {
                 self.helpers.due(self.os, now);
                 self.hooks.due(self.os, now);
             }

@@ -9,8 +9,14 @@ mod load;
 mod settings;
 mod signals;
 mod trace;
+mod unborn;
 
-use std::{collections::VecDeque, future, io, iter, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    future, io, iter,
+    path::PathBuf,
+    time::Duration,
+};
 
 use circus_common::{
     Channel,
@@ -21,10 +27,10 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 pub use self::settings::{Live, log_settings, set_umask};
-use self::{clock::Clock, data::Heard, signals::Signals};
+use self::{clock::Clock, data::Heard, signals::Signals, unborn::Unborn};
 use crate::{
     arbiter::{
-        self, Arbiter, Departure, Effect, Input, Setup,
+        self, Arbiter, Departure, Effect, Input, Setup, Timestamp,
         effect::{Note, Question},
         id::RequestId,
         input::LoadPurpose,
@@ -129,6 +135,8 @@ pub struct Daemon {
     leaving: bool,
     /// How the daemon leaves, once that is its turn among the effects.
     departure: Option<Departure>,
+    /// Answers that wait for processes.
+    unborn: Unborn,
     /// Answers that leave when strays are gone too.
     farewells: Vec<(RequestId, Reply)>,
 }
@@ -200,6 +208,7 @@ impl Daemon {
             carried_out: 0,
             leaving: false,
             departure: None,
+            unborn: Unborn::default(),
             farewells: Vec::new(),
         };
         daemon.discover(&circus);
@@ -248,6 +257,7 @@ impl Daemon {
                 return input;
             }
             let deadline = self.arbiter.next_deadline();
+            let of_answers = self.unborn.next_deadline();
             let of_helpers = self.helpers.next_deadline().into_iter().chain(self.hooks.next_deadline()).min();
             let heard = tokio::select! {
                 input = self.os.next() => Heard::Input(input),
@@ -259,28 +269,55 @@ impl Daemon {
                 event = self.hooks.next() => Heard::Hook(event),
                 () = self.clock.until(deadline) => Heard::Input(Input::Deadline),
                 () = self.clock.until(of_helpers) => Heard::HelpersDue,
+                () = self.clock.until(of_answers) => Heard::AnswersDue,
             };
             self.take_in(heard);
         }
     }
 
     fn handle(&mut self, input: Input) {
-        // An answer that needs no work does not wait behind the effects of somebody else's thousand processes. One
-        // that ends a piece of work does: its events come first.
+        // An answer that needs no work does not wait behind the effects of somebody else's thousand processes, only
+        // for the processes it starts itself. One that ends a piece of work does: its events come first.
         let asked = if let Input::Request { request, .. } = &input { Some(*request) } else { None };
+        let settled = if let Input::Spawned { process, .. } | Input::SpawnFailed { process, .. } = &input {
+            Some(*process)
+        } else {
+            None
+        };
         // The end of a helper is none of the arbiter's.
         let exits = matches!(input, Input::Exited { .. })
             .then(|| self.os.exits_with_it(|input| !helpers::concerns(input)));
         let inputs = iter::once(input).chain(exits.into_iter().flatten());
         let told = inputs.inspect(|input| debug!("{}", trace::input(input)));
-        for effect in self.arbiter.handle_together(self.clock.now(), told) {
+        let now = self.clock.now();
+        let effects = self.arbiter.handle_together(now, told);
+        // A hook may ask for what waits for the hook itself.
+        let started = if asked.is_some_and(|request| !Hooks::is_own(request)) {
+            unborn::started(&effects)
+        } else {
+            BTreeSet::new()
+        };
+        for effect in effects {
             self.leaving |= matches!(effect, Effect::Exit(_));
             let passes = matches!(&effect, Effect::Reply { request, .. } if Some(*request) == asked);
-            if passes && !self.leaving {
+            if !passes || self.leaving {
+                self.effects.push_back(effect);
+            } else if started.is_empty() {
                 self.carry_out(effect);
             } else {
-                self.effects.push_back(effect);
+                self.unborn.hold(effect, started.clone(), now.mono);
             }
+        }
+        if let Some(process) = settled {
+            self.unborn.settled(process);
+            self.answer_held(now.mono);
+        }
+    }
+
+    /// Sends the answers whose wait for processes is over.
+    fn answer_held(&mut self, now: Timestamp) {
+        for answer in self.unborn.due(now) {
+            self.carry_out(answer);
         }
     }
 
@@ -379,6 +416,9 @@ impl Daemon {
         drop(self.discovery.take());
         self.os.end_orphans(STRAY_GRACE).await;
         self.end_streams().await;
+        for answer in self.unborn.all() {
+            self.carry_out(answer);
+        }
         for (request, reply) in std::mem::take(&mut self.farewells) {
             self.controller.reply(request, reply);
         }

@@ -27,6 +27,19 @@ fn incr_adds_and_decr_takes_the_oldest() {
 }
 
 #[test]
+fn whoever_has_had_its_ok_finds_the_processes_it_started() {
+    let daemon = Daemon::start(WEB);
+    let mut count = daemon.wait_pids("web", 2).len();
+    for round in 0..20 {
+        daemon.ok("incr", json!({"name": "web"}));
+        count += 1;
+        assert_eq!(daemon.pids("web").len(), count, "{round}");
+    }
+    daemon.ok("add", json!({"name": "new", "cmd": "sleep 1000", "start": true}));
+    assert_eq!(daemon.pids("new").len(), 1);
+}
+
+#[test]
 fn a_negative_incr_is_a_decr() {
     let daemon = Daemon::start(WEB);
     daemon.wait_pids("web", 2);
