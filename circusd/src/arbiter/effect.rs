@@ -7,6 +7,7 @@ use circus_common::{
     config::{Account, CircusConfig, Config},
     protocol::{Event, Reply},
 };
+use serde_json::Value;
 
 use super::{
     hook::{HookCandidate, HookOrder, HookTrial},
@@ -204,8 +205,8 @@ pub enum StatsQuestion {
     },
     /// One process: `process` as given, `info`.
     Process {
-        /// As the client gave it.
-        process: i64,
+        /// As the client gave it: a number, or a text with it.
+        process: Value,
         /// The process.
         subject: StatsSubject,
     },

@@ -8,10 +8,9 @@ use std::{
 
 use bytes::Bytes;
 use circus_common::{
-    protocol::{ErrorCode, Reply, Request},
+    protocol::{Echo, ErrorCode, Reply, Request},
     transport::{ConnectionId, Peer, Router, SendRefused},
 };
-use serde_json::Value;
 use tokio::{sync::mpsc, task::yield_now};
 use tracing::{debug, warn};
 
@@ -210,7 +209,7 @@ impl Edge {
         }
     }
 
-    async fn send(&mut self, peer: &Peer, envelope: Envelope, id: &Value, reply: &Reply) {
+    async fn send(&mut self, peer: &Peer, envelope: Envelope, id: &Echo, reply: &Reply) {
         let body = Bytes::from(reply.encode(id, wall_time()));
         let frames = match envelope {
             Envelope::Bare => vec![body],

@@ -8,8 +8,10 @@ use std::{
     },
 };
 
-use circus_common::transport::{ConnectionId, Peer};
-use serde_json::Value;
+use circus_common::{
+    protocol::Echo,
+    transport::{ConnectionId, Peer},
+};
 
 use crate::arbiter::id::RequestId;
 
@@ -37,7 +39,7 @@ pub(super) enum Envelope {
 pub(super) struct Pending {
     pub(super) peer: Peer,
     pub(super) envelope: Envelope,
-    pub(super) id: Value,
+    pub(super) id: Echo,
     weight: usize,
 }
 
@@ -123,7 +125,7 @@ impl InFlight {
         request: RequestId,
         peer: Peer,
         envelope: Envelope,
-        id: Value,
+        id: Echo,
         weight: usize,
     ) {
         let load = self.loads.entry(peer.connection()).or_default();

@@ -3,7 +3,7 @@
 use circus_common::{
     config::{CircusConfig, HookName},
     log::Level,
-    protocol::Reply,
+    protocol::{Echo, Reply},
 };
 use serde_json::{Map, Value, json};
 
@@ -99,7 +99,7 @@ pub(super) fn look(number: u64, callable: &str, anew: bool) -> Vec<u8> {
 
 /// The answer to a question of a hook.
 pub(super) fn reply(question: u64, reply: &Reply, time: f64) -> Vec<u8> {
-    let reply: Value = serde_json::from_slice(&reply.encode(&Value::Null, time)).unwrap_or(Value::Null);
+    let reply: Value = serde_json::from_slice(&reply.encode(&Echo::null(), time)).unwrap_or(Value::Null);
     line(&json!({"do": "reply", "id": question, "reply": reply}))
 }
 

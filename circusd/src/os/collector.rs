@@ -35,7 +35,7 @@ enum Asked {
     Daemon,
     All(Vec<(String, Vec<Subject>)>),
     Watcher { name: String, subjects: Vec<Subject> },
-    Process { process: i64, subject: Subject },
+    Process { process: Value, subject: Subject },
 }
 
 /// One process asked for; without a start time it has died already.
@@ -106,7 +106,7 @@ fn answer(asked: &Asked, samples: &mut Samples) -> Reply {
             Reply::with([("name", Value::from(name.as_str())), ("info", info)])
         }
         Asked::Process { process, subject } => {
-            Reply::with([("process", Value::from(*process)), ("info", info(samples, *subject))])
+            Reply::with([("process", process.clone()), ("info", info(samples, *subject))])
         }
     }
 }

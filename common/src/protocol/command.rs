@@ -197,7 +197,7 @@ pub enum Command {
         /// The watcher, as given.
         name: Option<String>,
         /// The one process asked for.
-        process: Option<i64>,
+        process: Option<GivenPid>,
         /// Also what the `extended_stats` hook says.
         extended: bool,
     },
@@ -218,6 +218,15 @@ pub enum Command {
         /// The watcher, as given.
         name: String,
     },
+}
+
+/// A pid, and how the client wrote it: the answer names it the same way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GivenPid {
+    /// The number.
+    pub pid: i64,
+    /// The number, or a text with it.
+    pub given: Value,
 }
 
 /// Which watchers a `start`, `stop` or `restart` means.

@@ -5,13 +5,15 @@
 pub mod command;
 pub mod commands;
 pub mod docs;
+mod echo;
 pub mod event;
 pub mod json;
 mod properties;
 pub mod reply;
 pub mod request;
 
-pub use command::{Command, Match, Target};
+pub use command::{Command, GivenPid, Match, Target};
+pub use echo::Echo;
 pub use event::{Event, Happening};
 pub use reply::{ErrorCode, Reply};
 pub use request::Request;

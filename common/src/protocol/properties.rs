@@ -4,7 +4,10 @@
 
 use serde_json::{Map, Value};
 
-use super::reply::{ErrorCode, Reply};
+use super::{
+    command::GivenPid,
+    reply::{ErrorCode, Reply},
+};
 use crate::{
     Signal,
     config::{
@@ -92,6 +95,12 @@ impl Properties {
             }
             Some(_) | None => self.integer(name),
         }
+    }
+
+    /// A whole number, in digits too, and how it was written.
+    pub(super) fn given_pid(&self, name: &str) -> Result<Option<GivenPid>, Reply> {
+        let pid = self.pid(name)?;
+        Ok(pid.zip(self.0.get(name)).map(|(pid, given)| GivenPid { pid, given: given.clone() }))
     }
 
     /// A number of seconds, as text too: that is how Circus' circusctl sends it. Null is absent.

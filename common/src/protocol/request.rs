@@ -2,11 +2,15 @@
 //!
 //! Never fails: whatever the bytes are, the result says what is to be answered.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     command::{Command, Match, Target},
-    commands, json,
+    commands,
+    echo::Echo,
+    json,
     properties::{Properties, message, unknown_command},
     reply::{ErrorCode, Reply},
 };
@@ -16,7 +20,7 @@ use crate::{Channel, config::python_text::repr_text};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// Goes back unchanged with the answer.
-    pub id: Value,
+    pub id: Echo,
     /// Whether no answer is wanted at all.
     pub cast: bool,
     /// The command, or what to answer at once.
@@ -27,16 +31,16 @@ impl Request {
     /// Reads one body.
     #[must_use]
     pub fn parse(body: &[u8]) -> Self {
-        let refused = |reply| Self { id: Value::Null, cast: false, command: Err(reply) };
+        let refused = |reply| Self { id: Echo::null(), cast: false, command: Err(reply) };
         let body = trim(body);
         if body.is_empty() {
             return refused(message("error: empty command"));
         }
-        let Ok(Value::Object(mut request)) = serde_json::from_slice(body) else {
+        let Some((id, mut request)) = members_of(body) else {
             return refused(Reply::error(ErrorCode::InvalidJson, "json invalid"));
         };
         Self {
-            id: request.remove("id").unwrap_or(Value::Null),
+            id,
             cast: request.get("msg_type").is_some_and(|kind| kind == "cast"),
             command: command_of(&mut request),
         }
@@ -54,6 +58,14 @@ pub fn encode(command: &str, properties: Map<String, Value>, id: &str, cast: boo
         request.insert("msg_type".to_owned(), "cast".into());
     }
     json::to_bytes(&request.into())
+}
+
+/// The `id` as it is written, and the other members; `None` if that is no JSON object.
+fn members_of(body: &[u8]) -> Option<(Echo, Map<String, Value>)> {
+    let mut raw: BTreeMap<String, &RawValue> = serde_json::from_slice(body).ok()?;
+    let id = raw.remove("id").map_or_else(Echo::null, Echo::of);
+    let member = |(name, value): (String, &RawValue)| Some((name, serde_json::from_str(value.get()).ok()?));
+    Some((id, raw.into_iter().map(member).collect::<Option<_>>()?))
 }
 
 /// Without the white space Python strips, which is one character more than Rust's.
@@ -119,7 +131,8 @@ fn read(name: &str, given: &Properties) -> Result<Command, Reply> {
         "start" => Command::Start { target: target(given)?, waiting },
         "stats" => Command::Stats {
             name: given.optional_text("name")?,
-            process: given.pid("process")?,
+            // Without a watcher it means nothing, and Circus does not look at it.
+            process: if given.has("name") { given.given_pid("process")? } else { None },
             extended: given.flag("extended", false),
         },
         "status" => Command::Status { name: given.optional_text("name")? },

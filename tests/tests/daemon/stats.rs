@@ -72,6 +72,10 @@ fn each_process_its_watcher_and_circus_own_programs_are_published() {
         (&json!([]), &json!(1), &json!("sleep"))
     );
     // What does not change from look to look is what circusd itself says.
+    // The answer names the process as the question did.
+    for process in [json!(pids[1]), json!(pids[1].to_string())] {
+        assert_eq!(daemon.ok("stats", json!({"name": "dum my", "process": process}))["process"], process);
+    }
     let said = daemon.ok("stats", json!({"name": "dum my", "process": pids[1]}));
     for key in ["mem_info2", "username", "nice", "create_time", "cmdline"] {
         assert_eq!(one[key], said["info"][key], "{key}");

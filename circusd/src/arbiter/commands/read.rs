@@ -1,6 +1,6 @@
 //! Commands that only answer.
 
-use circus_common::protocol::{ErrorCode, Reply};
+use circus_common::protocol::{ErrorCode, GivenPid, Reply};
 use serde_json::{Map, Value, json};
 
 use crate::arbiter::{
@@ -128,11 +128,11 @@ impl Arbiter {
         &mut self,
         client: Client,
         name: Option<String>,
-        process: Option<i64>,
+        process: Option<GivenPid>,
         extended: bool,
     ) {
         if let (true, Some(name)) = (extended, &name) {
-            self.remember_extended(client, name, process);
+            self.remember_extended(client, name, process.as_ref().map(|process| process.pid));
         }
         let question = match name {
             None => {
@@ -146,13 +146,13 @@ impl Arbiter {
                 let mut subjects = watcher.subjects();
                 match process {
                     None => StatsQuestion::Watcher { name, processes: subjects },
-                    Some(pid) => {
+                    Some(GivenPid { pid, given }) => {
                         subjects.retain(|subject| i64::from(subject.pid) == pid);
                         let Some(subject) = subjects.first() else {
                             let reason = format!("process {pid} not found in {}", repr(&name));
                             return self.refuse(client, ErrorCode::Message, reason);
                         };
-                        StatsQuestion::Process { process: pid, subject: *subject }
+                        StatsQuestion::Process { process: given, subject: *subject }
                     }
                 }
             }

@@ -48,7 +48,7 @@ fn malformed_bodies_are_refused_as_the_contract_says() {
     ] {
         let request = Request::parse(body);
         assert_eq!(refusal(request.command), (errno, reason.to_owned()), "{}", String::from_utf8_lossy(body));
-        assert_eq!((request.id, request.cast), (Value::Null, false));
+        assert_eq!((request.id, request.cast), (Echo::null(), false));
     }
 }
 
@@ -65,7 +65,13 @@ fn any_id_is_kept_and_only_cast_is_a_cast() {
     for id in [json!("a"), json!(5), json!([1, 2]), json!({"k": null}), json!(1.5), json!(null), json!(true)]
     {
         let body = json!({"command": "nope", "id": id}).to_string();
-        assert_eq!(Request::parse(body.as_bytes()).id, id);
+        assert_eq!(Request::parse(body.as_bytes()).id.as_json(), id.to_string());
+    }
+    // Also what has no type here: the number of a whole uuid, half a character, much nesting.
+    let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+    for id in ["340282366920938463463374607431768211455", r#""\ud83d""#, "-0", "1E400", deep.as_str()] {
+        let body = format!(r#"{{"command": "nope", "id": {id}}}"#);
+        assert_eq!(Request::parse(body.as_bytes()).id.as_json(), id);
     }
     for (kind, cast) in
         [(json!("cast"), true), (json!("CAST"), false), (json!(1), false), (json!("x"), false)]
@@ -295,7 +301,7 @@ fn what_a_client_encodes_is_what_the_daemon_reads() {
         r#"{"command": "incr", "properties": {"name": "w", "nb": 2}, "id": "id-1", "msg_type": "cast"}"#
     );
     let request = Request::parse(&body);
-    assert_eq!((request.id, request.cast), (json!("id-1"), true));
+    assert_eq!((request.id, request.cast), (Echo::from(&json!("id-1")), true));
     assert_eq!(request.command, Ok(Command::Incr { name: name(), nb: 2, waiting: false }));
 }
 
