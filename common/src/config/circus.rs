@@ -117,6 +117,14 @@ impl Field for Option<u16> {
     }
 }
 
+impl CircusConfig {
+    /// Who owns the control socket, where that is a file which can have an owner.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.endpoint_owner.as_deref().filter(|_| self.endpoint.contains("ipc://"))
+    }
+}
+
 impl Default for CircusConfig {
     fn default() -> Self {
         Self {
@@ -192,7 +200,7 @@ fn remarks(circus: &mut CircusConfig, section: &Section, report: &mut Report) {
     if section.get("papa_endpoint").is_some() {
         warn("papa_endpoint", "papa is not supported; ignored");
     }
-    if circus.endpoint_owner.is_some() && !circus.endpoint.contains("ipc://") {
+    if circus.endpoint_owner.is_some() && circus.owner().is_none() {
         warn("endpoint_owner", "has no effect without an `ipc://` endpoint");
     }
     if let Some(level) = circus.loglevel.as_deref()

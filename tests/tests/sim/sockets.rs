@@ -133,11 +133,19 @@ fn a_socket_can_be_added_and_removed_unless_a_watcher_uses_it() {
 }
 
 #[test]
-fn nobody_adds_a_socket_with_circusds_rights_where_an_owner_is_set() {
-    let head = "[circus]\nendpoint = ipc:///run/c\nendpoint_owner = bob\n";
-    let mut sim = Sim::start(&format!("{head}[watcher:a]\ncmd = a\n"));
-    let add = r#"{"command": "addsocket", "properties": {"name": "x", "options": {"port": 1}}}"#;
-    assert!(reason(&sim.ask(add)).contains("endpoint_owner"));
+fn nobody_adds_what_has_circusds_rights_where_an_owner_is_set() {
+    let socket = r#"{"command": "addsocket", "properties": {"name": "x", "options": {"port": 1}}}"#;
+    let watcher = r#"{"command": "add", "properties": {"name": "x", "cmd": "x"}}"#;
+    let begin = |endpoint: &str| {
+        let head = format!("[circus]\nendpoint = {endpoint}\nendpoint_owner = bob\n");
+        Sim::start(&format!("{head}[watcher:a]\ncmd = a\n"))
+    };
+    let mut owned = begin("ipc:///run/c");
+    assert!(reason(&owned.ask(socket)).contains("endpoint_owner"));
+    assert_eq!(reason(&owned.ask(watcher)), "uid does not match endpoint_owner");
+    // A port has no owner.
+    let mut open = begin("tcp://127.0.0.1:1");
+    assert_eq!(open.ask(watcher), Reply::ok());
 }
 
 #[test]

@@ -173,7 +173,7 @@ impl Arbiter {
             let reason = format!("command 'add': {} already exist", super::read::repr(&name));
             return self.refuse(client, ErrorCode::Command, reason);
         }
-        if let Some(owner) = &self.config.circus.endpoint_owner
+        if let Some(owner) = self.config.circus.owner()
             && options.get("uid").map(text_of).as_deref() != Some(owner)
         {
             return self.refuse(client, ErrorCode::Message, "uid does not match endpoint_owner");

@@ -41,7 +41,7 @@ pub(super) enum Then {
 impl Arbiter {
     pub(super) fn do_add_socket(&mut self, client: Client, name: &str, options: &Map<String, Value>) {
         // It would be bound with circusd's rights, not with the owner's.
-        if self.config.circus.endpoint_owner.is_some() {
+        if self.config.circus.owner().is_some() {
             let reason = "sockets are not added where `endpoint_owner` is set";
             return self.refuse(client, ErrorCode::Message, reason);
         }
