@@ -1,6 +1,6 @@
 //! What `add`, `set`, `get` and `options` do to and read from one watcher's options.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ use crate::{Channel, Signal};
 /// Variables that differ between two starts of one and the same circusd; a reload of the configuration ignores them.
 const VOLATILE: [&str; 4] = ["__CF_USER_TEXT_ENCODING", "PS1", "COMP_WORDBREAKS", "PROMPT_COMMAND"];
 
-/// Whether the option is one of that output's stream, or the whole of it.
+/// Whether the option is that output's stream, or a key of it.
 fn belongs(key: &str, channel: Channel) -> bool {
     key.strip_prefix(channel.option()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
@@ -108,9 +108,7 @@ impl WatcherConfig {
                 (spec.write)(&mut watcher, spec.member(key), value)?;
             }
         }
-        if watcher.working_dir.is_empty() {
-            watcher.working_dir = host.cwd.display().to_string();
-        }
+        watcher.stay_in(&host.cwd);
         if let Some((_, message)) = watcher.wrong_whole().into_iter().next() {
             return Err(message);
         }
@@ -137,7 +135,8 @@ impl WatcherConfig {
     /// Changes one option and says what that asks for. After an error nothing is changed. Whether a stream is good as a
     /// whole is told by [`Self::check_streams`]: several of its members may be changed together.
     ///
-    /// After a change of `copy_env` the caller, who knows circusd's environment, calls [`Self::recopy_env`].
+    /// After a change of `copy_env` or `working_dir` the caller, who knows circusd's own, calls [`Self::recopy_env`] or
+    /// [`Self::stay_in`].
     ///
     /// # Errors
     /// See [`SetError`].
@@ -175,6 +174,13 @@ impl WatcherConfig {
                 Ok(Change::None)
             }
             None => Err(SetError::Message(format!("unknown key {}", repr_text(key)))),
+        }
+    }
+
+    /// Makes circusd's own directory that of the processes, unless another is named.
+    pub fn stay_in(&mut self, own: &Path) {
+        if self.working_dir.is_empty() {
+            self.working_dir = own.display().to_string();
         }
     }
 

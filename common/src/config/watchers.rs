@@ -194,9 +194,7 @@ impl Reader<'_> {
 
     /// Looks at the watcher as a whole.
     fn finish(mut self) -> Option<WatcherConfig> {
-        if self.watcher.working_dir.is_empty() {
-            self.watcher.working_dir = self.around.host.cwd.display().to_string();
-        }
+        self.watcher.stay_in(&self.around.host.cwd);
         let wrong = self.watcher.wrong_whole();
         let is_whole = wrong.is_empty();
         for (key, message) in wrong {

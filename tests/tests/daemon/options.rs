@@ -19,7 +19,9 @@ const REPLACING: [(&str, &str, Shown); 17] = [
     ("max_age_variance", "7", |daemon, _| daemon.option("web", "max_age_variance") == 7),
     ("close_child_stdin", "false", |daemon, _| daemon.option("web", "close_child_stdin") == false),
     ("stdout_stream.class", r#""QueueStream""#, |_, pid| process::descriptors(pid)[&1].starts_with("pipe:")),
-    ("stderr_stream.class", r#""QueueStream""#, |_, pid| process::descriptors(pid)[&2].starts_with("pipe:")),
+    ("stderr_stream", r#"{"class": "QueueStream"}"#, |_, pid| {
+        process::descriptors(pid)[&2].starts_with("pipe:")
+    }),
     ("close_child_stdout", "true", |_, pid| process::descriptors(pid)[&1] == "/dev/null"),
     ("close_child_stderr", "true", |_, pid| process::descriptors(pid)[&2] == "/dev/null"),
     ("rlimit_nofile", "512", |_, pid| process::limit(pid, "Max open files").0 == "512"),
@@ -51,6 +53,10 @@ const KEEPING: [(&str, &str); 17] = [
     ("python", r#""python3""#),
 ];
 
+/// Options that change the stream that is there, beneath the processes.
+const SWAPPING: [(&str, &str); 2] =
+    [("stdout_stream", r#"{"class": "QueueStream"}"#), ("stderr_stream.class", r#""StdoutStream""#)];
+
 /// Options whose values are tried out first, and refused if they cannot be had: there is no module `a`.
 const REFUSED: [(&str, &str); 2] =
     [("hooks.before_start", r#""a.b""#), ("hooks", r#"{"before_start": "a.b"}"#)];
@@ -72,7 +78,7 @@ fn every_option_that_may_be_set_is_tried_here() {
     let tried: BTreeSet<&str> = REPLACING
         .iter()
         .map(|(key, ..)| *key)
-        .chain(KEEPING.iter().chain(&REFUSED).map(|(key, _)| *key))
+        .chain(KEEPING.iter().chain(&SWAPPING).chain(&REFUSED).map(|(key, _)| *key))
         .collect();
     let missing: Vec<&str> = TABLE
         .iter()
@@ -122,6 +128,43 @@ fn what_does_not_concern_the_process_leaves_it_alone() {
     }
     let words = ["updated"; KEEPING.len()].join(" ");
     events.wait_words("web", &words);
+}
+
+#[test]
+fn a_stream_that_is_there_is_swapped_beneath_the_processes() {
+    let daemon = Daemon::start(
+        "[watcher:web]\ncmd = sleep 1000\nstdout_stream.filename = out\nstderr_stream.filename = err\n",
+    );
+    let (events, pid) = (daemon.events(), daemon.wait_pids("web", 1)[0]);
+    for (key, text) in SWAPPING {
+        daemon.set("web", key, value(text));
+        assert_eq!(daemon.pids("web"), [pid], "{key}");
+    }
+    events.wait_words("web", "updated updated");
+}
+
+#[test]
+fn each_hook_that_is_set_is_told_of() {
+    let (daemon, _) = daemon();
+    let events = daemon.events();
+    daemon.set("web", "hooks", json!({"before_start": "exec:/bin/true", "after_stop": "exec:/bin/true"}));
+    daemon.set("web", "hooks", json!({}));
+    daemon.set("web", "graceful_timeout", json!(5));
+    events.wait_words("web", "updated updated updated");
+}
+
+#[test]
+fn no_working_dir_is_circusds_own() {
+    for none in [json!(null), json!("")] {
+        let (daemon, _) = daemon();
+        daemon.set("web", "working_dir", none.clone());
+        let own = process::directory(daemon.pid());
+        assert_eq!(process::directory(daemon.the_pid("web")), own, "{none}");
+        let add = json!({"name": "new", "cmd": "sleep 1000", "start": true, "waiting": true,
+                         "options": {"working_dir": none}});
+        daemon.ok("add", add);
+        assert_eq!(process::directory(daemon.the_pid("new")), own, "{none}");
+    }
 }
 
 #[test]

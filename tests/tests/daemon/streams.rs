@@ -145,6 +145,10 @@ fn set_swaps_a_stream_while_the_process_runs() {
                "stdout_stream.rotate_when": "D", "stdout_stream.filename": "three"}}),
     );
     daemon.wait_until("a line in a third file", |daemon| !text(daemon, "three").is_empty());
+    // Or as one object, which is then all that is known of the stream.
+    daemon.set("web", "stdout_stream", json!({"class": "FileStream", "filename": "four"}));
+    daemon.wait_until("a line in a fourth file", |daemon| !text(daemon, "four").is_empty());
+    assert_eq!(daemon.option("web", "stdout_stream_conf"), json!({"filename": "four"}));
     assert_eq!(daemon.pids("web"), [pid]);
 }
 
@@ -163,6 +167,7 @@ fn a_stream_that_cannot_be_had_is_refused_and_changes_nothing() {
     let pid = daemon.wait_pids("web", 1)[0];
     for (options, errno, part) in [
         (json!({"stdout_stream.class": "Nope"}), 5, "'Nope'"),
+        (json!({"stdout_stream": {"class": "Nope"}}), 5, "'Nope'"),
         (json!({"stdout_stream.max_bytes": 5}), 5, "stream configuration invalid"),
         (json!({"stdout_stream.filename": "/nonexistent/log"}), 4, "/nonexistent"),
         (json!({"stdout_stream.class": "no_such_module.Class"}), 5, "No module named 'no_such_module'"),

@@ -161,16 +161,19 @@ impl Arbiter {
     }
 
     fn set_one(&mut self, id: WatcherId, key: &str, value: &Value) -> Result<Change, SetError> {
-        let environment = &self.host.env;
         let Some(watcher) = self.watchers.get_mut(&id) else { return Ok(Change::None) };
         let before = watcher.config.numprocesses;
         let change = watcher.options_mut().set(key, value)?;
-        if key == "copy_env" {
-            watcher.options_mut().recopy_env(environment);
+        match key {
+            "copy_env" => watcher.options_mut().recopy_env(&self.host.env),
+            "working_dir" => watcher.options_mut().stay_in(&self.host.cwd),
+            _ => {}
         }
         watcher.number_changed(before);
         watcher.options_changed();
-        self.out.publish(&watcher.config.name, Happening::Updated);
+        for _ in 0..options_in(key, value) {
+            self.out.publish(&watcher.config.name, Happening::Updated);
+        }
         Ok(change)
     }
 
@@ -240,6 +243,11 @@ impl Arbiter {
 
 fn bounded(number: u32) -> Result<(), String> {
     if number <= MAX_PROCESSES { Ok(()) } else { Err(format!("'numprocesses' is more than {MAX_PROCESSES}")) }
+}
+
+/// How many options a key of `set` stands for: each is told as `updated`, also those that come as one object.
+fn options_in(key: &str, value: &Value) -> usize {
+    value.as_object().filter(|_| key == "hooks").map_or(1, Map::len)
 }
 
 fn as_account(value: &Value) -> Option<Account> {

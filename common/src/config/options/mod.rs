@@ -113,6 +113,8 @@ pub fn convert(key: &str, text: &str) -> Result<Value, String> {
         }
         // A name that no hook has is refused here already.
         Kind::Hook => Kind::Hook.check(key, &Value::from(text)).map(|()| Value::from(text)),
+        // One argument cannot say an object.
+        Kind::Stream => Err(format!("{} needs a name after a dot, such as `{key}.class`", repr_text(key))),
         // The server takes names as well as numbers, and Circus' circusctl sends the text.
         Kind::Account => Ok(Value::from(text)),
         Kind::Integer
@@ -124,7 +126,6 @@ pub fn convert(key: &str, text: &str) -> Result<Value, String> {
         | Kind::Env
         | Kind::Choice(_)
         | Kind::Octal
-        | Kind::Stream
         | Kind::StreamMember
         | Kind::Hooks
         | Kind::Rlimit => spec.kind.parse(text),

@@ -65,7 +65,13 @@ pub const TABLE: &[OptionSpec] = &[
     option!(cmd, Kind::Text, "", EVERYWHERE, Reload, "the program with its arguments; split like a shell does, but run without one"),
     option!(args, Kind::Words, "", EVERYWHERE, Reload, "further arguments, appended to `cmd`"),
     option!(numprocesses, Kind::Integer, "1", EVERYWHERE, Manage, "how many processes to run"),
-    option!(working_dir, Kind::Text, "", EVERYWHERE, Reload, "the directory the processes start in; circusd's own if not set"),
+    other!("working_dir", Kind::Text, EVERYWHERE, Reload, Some("working_dir"),
+        |watcher| Some(watcher.working_dir.to_json()),
+        |watcher, _, value| {
+            watcher.working_dir = Option::<String>::from_json(value)?.unwrap_or_default();
+            Ok(())
+        },
+        "the directory the processes start in; circusd's own if not set"),
     option!(shell, Kind::Flag, "False", EVERYWHERE, Reload, "hand `cmd` and `args` to `/bin/sh -c` as they are written"),
     option!(shell_args, Kind::Text, "", AT_BIRTH, Reload, "with `shell`: what the shell sees as `$0 $1 ...`"),
     option!(executable, Kind::Text, "", AT_BIRTH, Reload, "the file to execute, when it is not the first word of `cmd`"),

@@ -112,6 +112,7 @@ fn circusctl_arguments_become_values() {
         ("hooks.nope", "a.b", None),
         ("stdout_stream.max_bytes", "10", Some(json!(10))),
         ("stdout_stream.filename", "10", Some(json!("10"))),
+        ("stdout_stream", "FileStream", None),
         ("rlimit_nofile", "10", Some(json!(10))),
         ("retry_in", "2", Some(json!(2.0))),
         ("orphans", "keep", Some(json!("keep"))),
@@ -166,6 +167,10 @@ fn a_set_of_a_stream_swaps_it_and_the_first_one_replaces_the_processes() {
     assert_eq!(watcher.set("stdout_stream.max_bytes", &json!(5)), Ok(Change::Manage));
     assert_eq!(watcher.set("stderr_stream.filename", &json!("g")), Ok(Change::Manage));
     assert_eq!(watcher.check_streams(), Ok(()));
+    let whole = json!({"class": "FileStream", "filename": "h"});
+    let mut bare = WatcherConfig::new("w", "x");
+    assert_eq!(bare.set("stdout_stream", &whole), Ok(Change::Reload));
+    assert_eq!(bare.set("stdout_stream", &whole), Ok(Change::Manage));
     // The class is kept, which Circus forgets.
     assert_eq!(
         watcher.stderr_stream.as_ref().map(|stream| stream["class"].clone()),
