@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use circus_common::{
     protocol::{Echo, ErrorCode, Reply, Request},
-    transport::{ConnectionId, Peer, Router, SendRefused},
+    transport::{ConnectionId, Peer, ROUTER_RECEIVE_QUEUE, Router, SendRefused},
 };
 use tokio::{sync::mpsc, task::yield_now};
 use tracing::{debug, warn};
@@ -23,6 +23,10 @@ use crate::arbiter::id::RequestId;
 /// Turns given to the task that writes to a client whose queue is full, before its answer is dropped: a burst of
 /// answers is longer than the queue, and the client may well be reading.
 const WRITING_TURNS: u32 = 64;
+
+/// Turns in which requests are still taken in, and refused, when all else is closed: what connections have not read by
+/// then is lost.
+const LAST_TURNS: u32 = 16;
 
 /// What the daemon's loop tells the task.
 #[derive(Debug)]
@@ -103,6 +107,7 @@ impl Edge {
                     }
                     Some(Answer::Close(reply)) => {
                         self.refuse_all(&reply).await;
+                        self.refuse_late(&reply).await;
                         break;
                     }
                     None => break,
@@ -152,16 +157,7 @@ impl Edge {
     }
 
     async fn receive(&mut self, peer: Peer, frames: Vec<Bytes>) {
-        let (envelope, body) = match &frames[..] {
-            [body] => (Envelope::Bare, body),
-            [delimiter, body] if delimiter.is_empty() => (Envelope::Delimited, body),
-            _ => {
-                if first(&mut self.losses.frames) {
-                    warn!(frames = frames.len(), "got a message that is no request");
-                }
-                return;
-            }
-        };
+        let Some((envelope, body)) = self.open(&frames) else { return };
         let request = Request::parse(body);
         // Whoever left without waiting still gets what he asked for.
         let reply = !request.cast && self.in_flight.is_live(peer.connection());
@@ -194,6 +190,20 @@ impl Edge {
         }
     }
 
+    /// The envelope of a request and its text.
+    fn open<'f>(&mut self, frames: &'f [Bytes]) -> Option<(Envelope, &'f Bytes)> {
+        match frames {
+            [body] => Some((Envelope::Bare, body)),
+            [delimiter, body] if delimiter.is_empty() => Some((Envelope::Delimited, body)),
+            _ => {
+                if first(&mut self.losses.frames) {
+                    warn!(frames = frames.len(), "got a message that is no request");
+                }
+                None
+            }
+        }
+    }
+
     async fn answer(&mut self, request: RequestId, reply: &Reply) {
         match self.in_flight.settle(request) {
             Some(pending) => self.send(&pending.peer, pending.envelope, &pending.id, reply).await,
@@ -206,6 +216,32 @@ impl Edge {
         self.refresh().await;
         for request in self.in_flight.unanswered() {
             self.answer(request, reply).await;
+        }
+    }
+
+    /// Nor these, which have arrived and were not looked at. A flood of them ends with the turns.
+    async fn refuse_late(&mut self, refusal: &Reply) {
+        for _ in 0..LAST_TURNS {
+            self.refresh().await;
+            for _ in 0..ROUTER_RECEIVE_QUEUE {
+                let Some((peer, frames)) = self.arrived().await else { break };
+                let Some((envelope, body)) = self.open(&frames) else { continue };
+                let request = Request::parse(body);
+                if !request.cast {
+                    let reply = request.command.err();
+                    self.send(&peer, envelope, &request.id, reply.as_ref().unwrap_or(refusal)).await;
+                }
+            }
+            yield_now().await;
+        }
+    }
+
+    /// A message that is there already.
+    async fn arrived(&self) -> Option<(Peer, Vec<Bytes>)> {
+        tokio::select! {
+            biased;
+            message = self.router.recv() => message.ok(),
+            () = std::future::ready(()) => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Clients that mean well.
 
-use std::{sync::mpsc, time::Duration};
+use std::{io::Write, sync::mpsc, time::Duration};
 
 use circus_common::{
     client::{CallError, reply_error},
@@ -321,4 +321,26 @@ fn an_idle_edge_sleeps() {
     let before = switches();
     pause(Duration::from_secs(3));
     assert_eq!(switches() - before, 0);
+}
+
+#[test]
+fn what_arrives_when_the_daemon_closes_is_refused_and_not_lost() {
+    let _alone = alone();
+    let daemon = Daemon::start(TCP);
+    let mut raw = Raw::ready(daemon.port(), "DEALER", b"");
+    // In one piece, so that all of it has arrived before the first is looked at.
+    let mut bytes = Vec::new();
+    let texts = [r#"{"id": "0", "command": "quit"}"#.to_owned()].into_iter();
+    let late = (1..50).map(|id| format!(r#"{{"id": "{id}", "command": "numwatchers"}}"#));
+    for text in texts.chain(late) {
+        bytes.extend([0, u8::try_from(text.len()).unwrap()]);
+        bytes.extend(text.as_bytes());
+    }
+    raw.0.write_all(&bytes).unwrap();
+    for id in 0..50 {
+        let (_, answer) = raw.read().unwrap_or_else(|error| panic!("no answer to {id}: {error}"));
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        assert!(answer["errno"] == 5 || answer["status"] == "ok", "{answer}");
+    }
+    daemon.join();
 }
