@@ -9,6 +9,7 @@ mod clients;
 mod kills;
 mod machine;
 mod raw;
+mod requests;
 mod soak;
 mod storms;
 
