@@ -278,6 +278,28 @@ fn no_file_is_too_long() {
 }
 
 #[test]
+fn every_deliberate_fault_still_fits_the_core() {
+    let faults = fs::read_dir(workspace().join("tests/mutants")).unwrap();
+    let patches =
+        faults.map(|entry| entry.unwrap().path()).filter(|path| path.extension() == Some("patch".as_ref()));
+    let mut seen = 0;
+    let stale = patches.filter(|patch| {
+        seen += 1;
+        let text = fs::read_to_string(patch).unwrap();
+        let file = text.lines().find_map(|line| line.strip_prefix("--- a/")).unwrap();
+        let core = fs::read_to_string(workspace().join(file)).unwrap();
+        text.split("\n@@ ").skip(1).any(|hunk| {
+            // What the core must have there: the lines around the fault, and those that it takes away.
+            let old = hunk.lines().skip(1).filter_map(|line| line.strip_prefix([' ', '-']));
+            !core.contains(&old.collect::<Vec<_>>().join("\n"))
+        })
+    });
+    let stale: Vec<String> = stale.map(|patch| patch.display().to_string()).collect();
+    assert_none("a fault of tests/mutants changes what is there", &stale);
+    assert!(seen > 20, "{seen} faults");
+}
+
+#[test]
 fn nothing_is_left_to_be_done_later() {
     // Put together here, so that this file does not name them itself.
     let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"], ["todo", "!("], ["unimplemented", "!("]]
