@@ -11,9 +11,9 @@ use crate::{measured, raw::Raw, scale};
 const CONFIG: &str = "[watcher:web]\ncmd = sleep 1000\nnumprocesses = 2\ngraceful_timeout = 0.2\n\
     [watcher:deaf]\ncmd = sh -c \"trap '' TERM; while :; do echo x; sleep 0.1; done\"\ngraceful_timeout = 0.2\n\
     stdout_stream.class = QueueStream\n\
-    [watcher:crash]\ncmd = sh -c \"exit 1\"\nnumprocesses = 2\nrespawn_healthy = 0.05\n\
+    [watcher:crash]\ncmd = sh -c \"exit 1\"\nnumprocesses = 2\nrespawn_healthy = 0.05\ngraceful_timeout = 0.2\n\
     [watcher:family]\ncmd = sh -c \"sleep 1000 & sleep 1000 & wait\"\ngraceful_timeout = 0.2\n\
-    [watcher:absent]\ncmd = no-such-program\nmax_retry = 2\n\
+    [watcher:absent]\ncmd = no-such-program\nmax_retry = 2\ngraceful_timeout = 0.2\n\
     [watcher:called]\ncmd = sleep 1000\nuse_sockets = True\non_demand = True\ngraceful_timeout = 0.2\n\
     [socket:open]\nhost = 127.0.0.1\nport = 0\n";
 
@@ -57,8 +57,7 @@ fn pick<'a, T>(random: &mut Rng, all: &'a [T]) -> &'a T {
 
 /// A value that is what is wanted, or not.
 fn value(random: &mut Rng, wanted: &[Value]) -> Value {
-    let odd =
-        [json!(null), json!(-1), json!(1e308), json!(""), json!("\u{0}"), json!([]), json!({"a": [{}]})];
+    let odd = [json!(null), json!(-1), json!(""), json!("\u{0}"), json!([]), json!({"a": [{}]})];
     if random.u8(0..8) == 0 { pick(random, &odd).clone() } else { pick(random, wanted).clone() }
 }
 
@@ -122,6 +121,10 @@ fn properties(random: &mut Rng, command: &str) -> Map<String, Value> {
     }
     if matches!(command, "add" | "set") {
         all.insert("options".to_owned(), options(random));
+    }
+    if let Some(Value::Object(options)) = all.get_mut("options").filter(|_| command == "add") {
+        // What was stopped by a signal is gone in time all the same.
+        options.insert("graceful_timeout".to_owned(), json!(0.2));
     }
     if command == "restart" && all.get("name").and_then(Value::as_str).is_none_or(str::is_empty) {
         all.insert("name".to_owned(), json!("web"));
