@@ -105,7 +105,7 @@ fn run(file: &Path, arguments: &[&str]) -> Output {
 
 /// Waits for the file the daemon writes.
 fn written(file: &Path) -> String {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     while Instant::now() < end {
         if let Ok(text) = fs::read_to_string(file) {
             return text;

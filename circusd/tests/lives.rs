@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A circusd of its own, ended with the test.
 struct Daemon {

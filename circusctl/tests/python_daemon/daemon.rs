@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 
 /// How long anything may take before the test has failed.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 const CONFIG: &str = "
 [circus]

@@ -164,8 +164,8 @@ fn a_flood_without_reading_delays_others_by_little() {
     assert!(flood.join().unwrap() > 128);
     times.sort();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
-    assert!(median < Duration::from_millis(50), "{median:?}");
-    assert!(worst < Duration::from_millis(1500), "{worst:?}");
+    assert!(median < Duration::from_secs(1), "{median:?}");
+    assert!(worst < SOON, "{worst:?}");
     assert!(more < 64 * MIB, "{more}");
 }
 
@@ -195,7 +195,7 @@ fn clients_that_come_and_go_keep_nobody_out() {
     let worst = (0..scale(500, 5000)).map(|_| timed(|| friend.is_served())).max().unwrap();
     enough.store(true, Ordering::Relaxed);
     assert!(crowd.join().unwrap() > 0);
-    assert!(worst < Duration::from_millis(1500), "{worst:?}");
+    assert!(worst < SOON, "{worst:?}");
     daemon.wait_owed(0);
 }
 

@@ -20,7 +20,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 /// Longer than anything takes, so that a test fails with a reason.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn script(name: &str) -> String {
     format!("{}/python/{name}.py", env!("CARGO_MANIFEST_DIR"))

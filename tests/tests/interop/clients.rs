@@ -8,7 +8,7 @@ use zeromq::{DealerSocket, ReqSocket, Socket, SocketRecv, SocketSend, SubSocket,
 
 use crate::daemon::Daemon;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks one question and returns the answer to it.
 async fn ask(socket: &mut (impl SocketSend + SocketRecv), command: &str, properties: Value) -> Value {

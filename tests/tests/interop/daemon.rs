@@ -12,7 +12,7 @@ use circus_tests::daemon::{programs::program, skip::skipped};
 use tempfile::TempDir;
 
 /// How long anything may take before the test has failed.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 const WATCHERS: &str = "
 [socket:ux]

@@ -20,7 +20,7 @@ use crate::arbiter::id::{ProcessId, RequestId, WatcherId};
 
 const WEB: WatcherId = WatcherId(1);
 const API: WatcherId = WatcherId(2);
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A plane, a directory, and what the plane has said.
 struct Rig {
