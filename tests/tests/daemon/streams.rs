@@ -269,6 +269,7 @@ fn a_flood_of_output_leaves_the_daemon_at_hand() {
         "[watcher:flood]\ncmd = /bin/sh -c 'while :; do echo 0123456789012345678901234567890123456789; done'\n\
          numprocesses = 3\nstdout_stream.filename = web.log\nstdout_stream.max_bytes = 1M\n",
     );
+    daemon.wait_pids("flood", 3);
     daemon.wait_until("much output", |daemon| text(daemon, "web.log").len() > 100_000);
     for _ in 0..50 {
         assert_eq!(daemon.pids("flood").len(), 3);
