@@ -138,7 +138,7 @@ impl Plan {
 
 /// The options in which two watchers differ; all of them when one came by command.
 fn differing(old: Option<&WatcherConfig>, new: &WatcherConfig) -> Vec<String> {
-    let (before, after) = (old.map(WatcherConfig::report).unwrap_or_default(), new.report());
+    let (before, after) = (old.map(WatcherConfig::whole).unwrap_or_default(), new.whole());
     let mut keys: Vec<String> = after
         .iter()
         .filter(|(key, value)| before.get(*key) != Some(*value))
@@ -146,10 +146,6 @@ fn differing(old: Option<&WatcherConfig>, new: &WatcherConfig) -> Vec<String> {
         .chain(before.keys().filter(|key| !after.contains_key(*key)).cloned())
         .collect();
     keys.sort();
-    // Options that `options` does not report (hooks, limits) can differ as well.
-    if keys.is_empty() {
-        keys.push("(not reported)".to_owned());
-    }
     keys
 }
 
@@ -226,6 +222,14 @@ mod tests {
         let plan = plan(&[watcher("a", 1), watcher("b", 1)], vec![watcher("a", 3), other.clone()]);
         assert_eq!(plan.resize, [(watcher("a", 3), 1)]);
         assert_eq!(plan.recreate, [(other, vec!["max_age".to_owned(), "numprocesses".to_owned()])]);
+    }
+
+    #[test]
+    fn options_that_are_not_reported_are_named_too() {
+        let mut other = WatcherConfig { autostart: false, ..watcher("a", 1) };
+        other.rlimits.insert("nofile".to_owned(), Some(10));
+        let plan = plan(&[watcher("a", 1)], vec![other.clone()]);
+        assert_eq!(plan.recreate, [(other, vec!["autostart".to_owned(), "rlimit_nofile".to_owned()])]);
     }
 
     #[test]

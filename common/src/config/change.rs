@@ -205,6 +205,19 @@ impl WatcherConfig {
         all.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
+    /// Every option, also those that `options` leaves out, to be compared with another watcher's.
+    #[must_use]
+    pub fn whole(&self) -> Map<String, Value> {
+        let mut whole = self.report();
+        let silent = options::TABLE.iter().filter(|spec| spec.reported.is_none());
+        whole.extend(silent.filter_map(|spec| Some((spec.name.to_owned(), (spec.read)(self)?))));
+        whole
+            .extend(self.rlimits.iter().map(|(name, limit)| (format!("rlimit_{name}"), Value::from(*limit))));
+        let hooks = self.hooks.iter();
+        whole.extend(hooks.map(|(name, hook)| (format!("hooks.{name}"), Value::from(format!("{hook:?}")))));
+        whole
+    }
+
     /// One option as `get` answers; free-form ones too.
     #[must_use]
     pub fn option(&self, key: &str) -> Option<Value> {
