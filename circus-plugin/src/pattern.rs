@@ -19,11 +19,10 @@ impl Pattern {
     /// # Errors
     /// When it is none.
     pub fn new(key: &str, text: &str) -> Result<Self, OptionError> {
-        let anchored = format!(r"\A(?:{text})");
-        match RegexBuilder::new(&anchored).backtrack_limit(BACKTRACK_LIMIT).build() {
-            Ok(regex) => Ok(Self(regex)),
-            Err(error) => Err(wrong(key, text, &error.to_string())),
-        }
+        let build = |text: &str| RegexBuilder::new(text).backtrack_limit(BACKTRACK_LIMIT).build();
+        // By itself first: `a)|(?:b` makes sense only inside of what anchors it.
+        let anchored = build(text).and_then(|_| build(&format!(r"\A(?:{text})")));
+        anchored.map(Self).map_err(|error| wrong(key, text, &error.to_string()))
     }
 
     /// Whether the text begins so. A text that costs too much does not.
@@ -70,7 +69,10 @@ mod tests {
     #[test]
     fn look_around_works_and_nonsense_is_named() {
         assert!(Pattern::new("p", r"(?!a)\w+(?=;)").unwrap().matches("b;"));
-        assert!(Pattern::new("msg_regex", "(").unwrap_err().to_string().contains("msg_regex"));
+        for nonsense in ["(", "a)|(?:b", ")(?(1)"] {
+            let error = Pattern::new("msg_regex", nonsense).unwrap_err();
+            assert!(error.to_string().contains("msg_regex"), "{error}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use circus_common::{
     config::fnmatch::fnmatch,
     protocol::{ErrorCode, Match, Reply, Target},
 };
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 
 use super::admin::Task;
 use crate::arbiter::{
@@ -141,16 +141,13 @@ impl Arbiter {
         let matches: Box<dyn Fn(&str) -> bool> = match method {
             Match::Simple => Box::new(move |name: &str| name == lower),
             Match::Glob => Box::new(move |name: &str| fnmatch(&lower, name)),
-            Match::Regex => {
-                // Python's `match`: anchored at the start only.
-                match RegexBuilder::new(&format!("^(?:{lower})")).size_limit(REGEX_LIMIT).build() {
-                    Ok(regex) => Box::new(move |name: &str| regex.is_match(name)),
-                    Err(error) => {
-                        self.refuse(client, ErrorCode::Command, last_line(&error.to_string()));
-                        return None;
-                    }
+            Match::Regex => match anchored(&lower) {
+                Ok(regex) => Box::new(move |name: &str| regex.is_match(name)),
+                Err(error) => {
+                    self.refuse(client, ErrorCode::Command, last_line(&error.to_string()));
+                    return None;
                 }
-            }
+            },
         };
         let order = self.by_priority(true);
         let found: Vec<WatcherId> = order
@@ -176,7 +173,26 @@ enum Found {
     Several(Vec<WatcherId>),
 }
 
+/// An expression as Python's `match` uses it: anchored at the start only.
+fn anchored(text: &str) -> Result<Regex, regex::Error> {
+    let build = |text: &str| RegexBuilder::new(text).size_limit(REGEX_LIMIT).build();
+    // By itself first: `a)|(?:b` makes sense only inside of what anchors it.
+    build(text).and_then(|_| build(&format!("^(?:{text})")))
+}
+
 /// The regex crate draws a picture before it says what is wrong.
 fn last_line(text: &str) -> String {
     text.lines().last().unwrap_or(text).trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_anchored_at_the_start_and_makes_sense_by_itself() {
+        let found = |text: &str, name: &str| anchored(text).is_ok_and(|regex| regex.is_match(name));
+        assert!(found("ot", "other") && found("b|ot", "other") && !found("ot", "another"));
+        assert!(anchored("a)|(?:b").is_err());
+    }
 }
