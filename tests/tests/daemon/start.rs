@@ -180,5 +180,5 @@ fn a_broken_section_is_left_out_and_the_others_run() {
     );
     daemon.wait_status("good", "active");
     assert_eq!(daemon.ok("list", json!({}))["watchers"], json!(["good"]));
-    assert!(daemon.log().contains("circus.ini:1: [watcher:two]"), "{}", daemon.log());
+    assert!(daemon.log().contains("circus.ini:4: [watcher:two] numprocesses"), "{}", daemon.log());
 }
