@@ -11,7 +11,7 @@ use std::{
     fs::File,
     io::{Read as _, Write as _},
     os::fd::OwnedFd,
-    process::{Child, Command, ExitStatus},
+    process::{Command, ExitStatus},
     sync::{Arc, Mutex},
 };
 
@@ -21,11 +21,14 @@ use rustix::{
 };
 use vt100::{MouseProtocolMode, Parser};
 
-use crate::daemon::{process, programs, wait::wait_until};
+use crate::daemon::{
+    Program, programs,
+    wait::{wait_end, wait_until},
+};
 
 /// A terminal with a program in it.
 pub struct Terminal {
-    child: Child,
+    child: Program,
     keys: File,
     /// Our own hold on the program's side: its modes outlive the program.
     side: OwnedFd,
@@ -57,7 +60,7 @@ impl Terminal {
         command.arg("--ctty").args(words).stdin(side()).stdout(side()).stderr(side());
         command.env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR").env_remove("CIRCUSCTL_ENDPOINT");
-        let child = command.spawn().unwrap();
+        let child = Program(command.spawn().unwrap());
         let keys = File::from(master);
         let mut output = keys.try_clone().unwrap();
         let screen = Arc::new(Mutex::new(Parser::new(lines, columns, 0)));
@@ -76,7 +79,7 @@ impl Terminal {
     /// Its number.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        self.child.id().cast_signed()
+        self.child.0.id().cast_signed()
     }
 
     /// Presses keys.
@@ -101,7 +104,14 @@ impl Terminal {
         let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             wait_until(reason, || is(&self.shown()));
         }));
-        assert!(looked.is_ok(), "waited in vain for {reason}:\n{}", self.shown());
+        // A program that has ended may have said why, and the screen be too small for it.
+        let all = || self.all_said().escape_debug().to_string().replace("\\r\\n", "\n");
+        assert!(
+            looked.is_ok(),
+            "waited in vain for {reason}:\n{}\n--- of all it wrote:\n{}",
+            self.shown(),
+            all()
+        );
     }
 
     /// Waits until the screen shows that.
@@ -133,8 +143,7 @@ impl Terminal {
 
     /// Waits for its end.
     pub fn wait_end(&mut self) -> ExitStatus {
-        wait_until("its end", || self.child.try_wait().unwrap().is_some());
-        self.child.wait().unwrap()
+        wait_end(&mut self.child.0)
     }
 
     /// Waits until the terminal is as a shell wants it: usual screen, cursor, no mouse, echo.
@@ -148,16 +157,6 @@ impl Terminal {
                 && screen.mouse_protocol_mode() == MouseProtocolMode::None
                 && modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
         });
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        for pid in process::living_descendants(self.pid()) {
-            process::kill(pid);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

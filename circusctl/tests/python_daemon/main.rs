@@ -128,8 +128,8 @@ fn listen_survives_a_restart_of_the_daemon() {
     }
     let interrupt = Command::new("kill").args(["-INT", &listener.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
-    let status = listener.wait().unwrap();
-    assert_eq!(status.code(), Some(1));
+    wait_for("its end", || listener.try_wait().unwrap().is_some());
+    assert_eq!(listener.wait().unwrap().code(), Some(1));
 }
 
 #[test]

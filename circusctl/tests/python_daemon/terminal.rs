@@ -63,6 +63,7 @@ impl Terminal {
     }
 
     pub fn exit_code(&mut self) -> Option<i32> {
+        wait_for("its end", || self.child.try_wait().unwrap().is_some());
         self.child.wait().unwrap().code()
     }
 }

@@ -4,7 +4,7 @@
 //! often they fork, for it is a subreaper. Whatever was let go or left by a killed circusd is known by its number or by
 //! its current directory, which is the daemon's folder unless the test said otherwise.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{fs, path::Path, process::Child, thread, time::Duration};
 
 use rustix::process::Signal;
 
@@ -13,20 +13,23 @@ use super::{Daemon, process};
 /// Rounds of killing before what remains is left to the machine.
 const ROUNDS: u32 = 500;
 
+/// Some program that a test runs; it ends with this value, and with it everything below it.
+pub struct Program(pub Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        end_with_all(&mut self.0);
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("--- circusd's log\n{}--- end of circusd's log", self.log());
         }
         let mut child = self.child.borrow_mut().take();
-        if let Some(child) = child.as_mut()
-            && matches!(child.try_wait(), Ok(None))
-        {
-            let pid = child.id().cast_signed();
-            process::signal(pid, Signal::STOP);
-            kill_until_gone(|| process::living_descendants(pid));
-            let _ = child.kill();
-            let _ = child.wait();
+        if let Some(child) = child.as_mut() {
+            end_with_all(child);
         }
         let others = std::mem::take(&mut *self.others.borrow_mut());
         let folder = self.dir.path().to_owned();
@@ -34,6 +37,17 @@ impl Drop for Daemon {
             let listed = others.iter().copied().filter(|pid| is_of(*pid, &folder));
             listed.chain(living_in(&folder)).collect()
         });
+    }
+}
+
+/// Ends a program with everything below it, whatever it does about that.
+fn end_with_all(child: &mut Child) {
+    if matches!(child.try_wait(), Ok(None)) {
+        let pid = child.id().cast_signed();
+        process::signal(pid, Signal::STOP);
+        kill_until_gone(|| process::living_descendants(pid));
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 

@@ -25,7 +25,10 @@ use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-pub use self::{call::Asked, listener::Listener, recorder::Recorder, wait::SLACK};
+pub use self::{call::Asked, cleanup::Program, listener::Listener, recorder::Recorder, wait::SLACK};
+
+/// The words before a command that make it process 1 of a pid namespace of its own, as in a container.
+pub const CONTAINED: [&str; 6] = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "--"];
 
 /// A name no test gives a watcher: it shows that a subscription has arrived.
 const PROBE: &str = "harness-probe";

@@ -1,6 +1,7 @@
 //! Waiting for a condition, with a limit and a reason.
 
 use std::{
+    process::{Child, ExitStatus},
     thread,
     time::{Duration, Instant},
 };
@@ -34,6 +35,14 @@ pub fn wait_for<T>(reason: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// When it is not so within [`LIMIT`].
 pub fn wait_until(reason: &str, mut look: impl FnMut() -> bool) {
     wait_for(reason, || look().then_some(()));
+}
+
+/// Waits for the end of a program.
+///
+/// # Panics
+/// When it does not end within [`LIMIT`].
+pub fn wait_end(child: &mut Child) -> ExitStatus {
+    wait_for("the end of a program", || child.try_wait().expect("it is our child"))
 }
 
 /// What a busy machine may need for anything besides what is measured.

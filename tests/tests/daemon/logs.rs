@@ -7,7 +7,7 @@ use std::{
 };
 
 use circus_tests::{
-    daemon::{Daemon, programs},
+    daemon::{Daemon, programs, wait::wait_end},
     terminal::Terminal,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -40,7 +40,7 @@ fn text(daemon: &Daemon, name: &str) -> String {
 
 fn interrupt(child: &mut Child) -> Option<i32> {
     kill_process(Pid::from_child(child), Signal::INT).unwrap();
-    child.wait().unwrap().code()
+    wait_end(child).code()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use circus_tests::daemon::{Daemon, Plan, SLACK, process, skip, wait};
+use circus_tests::daemon::{CONTAINED, Daemon, Plan, SLACK, process, skip, wait};
 use serde_json::json;
 
 use crate::measured;
@@ -204,8 +204,7 @@ fn when_the_pids_of_a_namespace_run_out_the_daemon_goes_on() {
     // Since Linux 6.14 each namespace has its own limit; before, this would change the whole machine's.
     let probe = "test \"$(cat /proc/sys/kernel/pid_max)\" != 340 && echo 340 > /proc/sys/kernel/pid_max && unshare --pid --fork --mount-proc sh -c 'test $(cat /proc/sys/kernel/pid_max) -ge 340'";
     let outside = fs::read_to_string("/proc/sys/kernel/pid_max").unwrap();
-    let alone = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "--"];
-    if !skip::is_root(test) || !skip::can_run(test, &[&alone[..], &["sh", "-c", probe]].concat()) {
+    if !skip::is_root(test) || !skip::can_run(test, &[&CONTAINED[..], &["sh", "-c", probe]].concat()) {
         return;
     }
     if fs::read_to_string("/proc/sys/kernel/pid_max").unwrap() != outside {
@@ -213,7 +212,7 @@ fn when_the_pids_of_a_namespace_run_out_the_daemon_goes_on() {
         return skip::skipped(test, "a pid_max of each namespace's own");
     }
     let under =
-        [&alone[..], &["sh", "-c", "echo 340 > /proc/sys/kernel/pid_max; exec \"$@\"", "sh"]].concat();
+        [&CONTAINED[..], &["sh", "-c", "echo 340 > /proc/sys/kernel/pid_max; exec \"$@\"", "sh"]].concat();
     let many = WEB.replace("numprocesses = 3", "numprocesses = 400");
     let daemon = Plan::new(&many).under(&under).start();
     daemon.wait_log("Resource temporarily unavailable");

@@ -8,14 +8,11 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use circus_tests::daemon::{Listener, process, programs::program, skip, wait::wait_until};
+use circus_tests::daemon::{Listener, Program, process, programs::program, skip, wait::wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{
-    daemon::{Daemon, free_ports},
-    theirs::Program,
-};
+use crate::daemon::{Daemon, free_ports};
 
 /// It wants to be called by its whole path, and is in no user's PATH.
 const SSHD: &str = "/usr/sbin/sshd";

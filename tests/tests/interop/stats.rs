@@ -2,19 +2,19 @@
 
 use std::{
     env,
-    io::{Read, Write},
+    io::Read,
     net::TcpStream,
     path::Path,
     process::{Command, Stdio},
     sync::{Arc, Mutex},
 };
 
-use circus_tests::daemon::{Listener, Plan, programs::program, skip, wait::wait_until};
+use circus_tests::daemon::{Listener, Plan, Program, programs::program, skip, wait::wait_until};
 use serde_json::Value;
 
 use crate::{
     daemon::{free_ports, python},
-    theirs::{Circusd, Program},
+    theirs::Circusd,
 };
 
 const TOP: &str = "import sys; sys.argv[0] = 'circus-top'; from circus.stats.client import main; main()";
@@ -57,7 +57,7 @@ fn pythons_circus_top_shows_our_figures() {
         Plan::new("[circus]\nstatsd = True\nstats_endpoint = ipc://stats\n[watcher:web]\ncmd = sleep 1000\n")
             .start();
     let pid = daemon.wait_pids("web", 1)[0];
-    let (screen, mut top) = terminal(&format!(
+    let (screen, _top) = terminal(&format!(
         "exec {} -c \"{TOP}\" --endpoint ipc://{}",
         python.get_program().display(),
         daemon.path("stats").display()
@@ -68,8 +68,6 @@ fn pythons_circus_top_shows_our_figures() {
         wait_until(&format!("`{text}` on the screen"), || screen.lock().unwrap().contains(text));
     }
     assert!(!screen.lock().unwrap().contains("Traceback"));
-    top.0.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
-    wait_until("its end", || top.0.try_wait().unwrap().is_some());
 }
 
 /// A command in a terminal of 100 columns, and what it has written.

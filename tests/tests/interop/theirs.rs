@@ -3,25 +3,14 @@
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
-use circus_tests::daemon::wait::wait_until;
-use rustix::process::{Pid, Signal, kill_process};
+use circus_tests::daemon::Program;
 
 const CIRCUSD: &str = "import sys; sys.argv[0] = 'circusd'; from circus.circusd import main; main()";
 
-/// A child that is killed with its value.
-pub struct Program(pub Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        _ = self.0.kill();
-        _ = self.0.wait();
-    }
-}
-
-/// Python's circusd. Its workers lead sessions of their own, so it is asked to end, also where a test has failed.
+/// Python's circusd. It is not asked to end: version 0.19 does not always do so in the middle of a crash loop.
 pub struct Circusd(Program);
 
 impl Circusd {
@@ -36,13 +25,5 @@ impl Circusd {
     /// Its pid.
     pub fn pid(&self) -> u32 {
         self.0.0.id()
-    }
-}
-
-impl Drop for Circusd {
-    fn drop(&mut self) {
-        let child = &mut self.0.0;
-        _ = kill_process(Pid::from_child(child), Signal::TERM);
-        wait_until("the end of Python's circusd", || !matches!(child.try_wait(), Ok(None)));
     }
 }

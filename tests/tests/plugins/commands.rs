@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use circus_tests::daemon::{Daemon, programs::program};
+use circus_tests::daemon::{Daemon, programs::program, wait::wait_end};
 use serde_json::json;
 
 use super::{LOGGED, servers::Statsd, wait_started};
@@ -141,7 +141,7 @@ fn a_plugin_survives_the_restart_of_its_daemon() {
     }
     assert_eq!(stops(), 2);
     circus_tests::daemon::process::signal(plugin.id().cast_signed(), rustix::process::Signal::TERM);
-    assert!(plugin.wait().unwrap().success());
+    assert!(wait_end(&mut plugin).success());
 }
 
 /// Watchers are added one after the other, each with one `start` event, while circusd is ended, killed and started.
@@ -188,5 +188,5 @@ fn after_restarts_of_circusd_no_event_comes_twice_or_out_of_order() {
         daemon.spawn_again();
     }
     circus_tests::daemon::process::signal(plugin.id().cast_signed(), rustix::process::Signal::TERM);
-    assert!(plugin.wait().unwrap().success());
+    assert!(wait_end(&mut plugin).success());
 }

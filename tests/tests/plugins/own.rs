@@ -7,7 +7,9 @@ use std::{
     process::Command,
 };
 
-use circus_tests::daemon::{Daemon, Plan, process, programs::program, skip::skipped};
+use circus_tests::daemon::{
+    Daemon, Plan, Program, process, programs::program, skip::skipped, wait::wait_end,
+};
 use serde_json::json;
 
 use super::{
@@ -381,13 +383,14 @@ fn our_flapping_stops_a_crash_loop_of_pythons_daemon() {
     );
     fs::write(dir.path().join("circus.ini"), config).unwrap();
     let quiet = || fs::File::create(dir.path().join("out")).unwrap();
-    let mut circusd = Command::new(python)
+    let circusd = Command::new(python)
         .args(["-c", "from circus.circusd import main; main()", "circus.ini"])
         .current_dir(dir.path())
         .stdout(quiet())
         .stderr(quiet())
         .spawn()
         .unwrap();
+    let _circusd = Program(circusd);
     let log = dir.path().join("plugin.log");
     let mut plugin = Command::new(program("circus-plugin"))
         .args(["--endpoint", &endpoint("c"), "--pubsub", &endpoint("e"), "--check-delay", "0.3"])
@@ -400,8 +403,6 @@ fn our_flapping_stops_a_crash_loop_of_pythons_daemon() {
         read().contains("bad: flapping detected: retry in  1s (attempt number 2)")
     });
     process::signal(plugin.id().cast_signed(), rustix::process::Signal::INT);
-    assert!(plugin.wait().unwrap().success());
+    assert!(wait_end(&mut plugin).success());
     assert!(read().ends_with("[INFO] Stopping\n"), "{}", read());
-    process::signal(circusd.id().cast_signed(), rustix::process::Signal::TERM);
-    circusd.wait().unwrap();
 }

@@ -7,14 +7,14 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use circus_tests::daemon::{process, programs::program, skip::skipped};
+use circus_tests::daemon::{Program, skip::skipped};
 use tempfile::TempDir;
 
 use crate::top;
 
 /// Python's circusd; ends with the test.
 struct Python {
-    child: Child,
+    _child: Program,
     control: String,
     stats: String,
     _directory: TempDir,
@@ -40,8 +40,8 @@ impl Python {
              [watcher:crash]\ncmd = sh -c \"sleep 0.3; exit 3\"\n"
         );
         fs::write(directory.path().join("circus.ini"), text).unwrap();
-        let child = spawn(Path::new(&python), directory.path());
-        Some(Self { child, control, stats, _directory: directory })
+        let child = Program(spawn(Path::new(&python), directory.path()));
+        Some(Self { _child: child, control, stats, _directory: directory })
     }
 }
 
@@ -50,19 +50,6 @@ fn spawn(python: &Path, directory: &Path) -> Child {
     command.args(["-c", "from circus.circusd import main; main()", "circus.ini"]).current_dir(directory);
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-}
-
-impl Drop for Python {
-    fn drop(&mut self) {
-        let mut quit = Command::new(program("circusctl"));
-        quit.args(["--endpoint", &self.control, "--timeout", "10", "quit", "--waiting"]);
-        let _ = quit.stdout(Stdio::null()).stderr(Stdio::null()).status();
-        for pid in process::living_descendants(self.child.id().cast_signed()) {
-            process::kill(pid);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]
