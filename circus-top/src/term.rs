@@ -5,6 +5,7 @@
 
 use std::io::{self, IsTerminal as _, Stdout, Write as _, stdout};
 
+use nix::unistd::{getpgrp, getppid, getsid};
 use ratatui::{
     Frame, Terminal, TerminalOptions, Viewport,
     backend::CrosstermBackend,
@@ -19,7 +20,7 @@ use ratatui::{
     },
     layout::Rect,
 };
-use rustix::process::{Signal, getpgrp, getpid, getppid, getsid, kill_current_process_group, kill_process};
+use rustix::process::{Signal, getpid, kill_current_process_group, kill_process};
 
 use crate::view::look::Look;
 
@@ -164,10 +165,10 @@ fn give_back_on_panic() {
 
 /// Whether a shell with job control started us: one that is in our session, but not of our group.
 fn has_shell() -> bool {
-    let session = getsid(None).ok();
-    let leads_here = session == Some(getpgrp());
-    let parent = getppid().and_then(|parent| getsid(Some(parent)).ok());
-    session.is_some() && !leads_here && parent == session
+    let parent = getppid();
+    // Asked for the session of 0, the kernel would tell ours.
+    let theirs = (parent.as_raw() > 0).then(|| getsid(Some(parent)).ok()).flatten();
+    getsid(None).is_ok_and(|ours| ours != getpgrp() && theirs == Some(ours))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! On our circusd with our circusd-stats.
 
 use circus_tests::{
-    daemon::{Daemon, Plan, process, wait::wait_until},
+    daemon::{CONTAINED, Daemon, Plan, process, programs::program, skip, wait::wait_until},
     terminal::Terminal,
 };
 use rustix::process::Signal;
@@ -96,7 +96,7 @@ fn signals_leave_the_terminal_clean() {
 #[test]
 fn it_stops_and_goes_on_as_a_job_of_the_shell() {
     let (_daemon, arguments) = farm();
-    let program = circus_tests::daemon::programs::program("circus-top");
+    let program = program("circus-top");
     let script = format!(
         "{} {}; echo IN-THE-SHELL; read line; fg > /dev/null; echo LEFT $?",
         program.display(),
@@ -126,6 +126,23 @@ fn without_a_shell_nobody_could_continue_it_so_it_does_not_stop() {
     terminal.press("?");
     terminal.wait_for("any key goes back");
     assert_ne!(process::status(terminal.pid(), "State"), "T (stopped)");
+}
+
+#[test]
+fn whose_session_began_outside_its_container_has_no_shell_either() {
+    let probe = [&CONTAINED[..], &["true"]].concat();
+    if !skip::can_run("whose_session_began_outside_its_container_has_no_shell_either", &probe) {
+        return;
+    }
+    let (_daemon, arguments) = farm();
+    let mut words: Vec<std::ffi::OsString> = CONTAINED.map(Into::into).into();
+    words.push(program("circus-top").into());
+    words.extend(arguments.iter().map(Into::into));
+    let mut terminal = Terminal::run(&words, 24, 80);
+    terminal.wait_for("Web");
+    terminal.press("\x1a");
+    terminal.press("?");
+    terminal.wait_for("any key goes back");
 }
 
 #[test]
@@ -182,7 +199,7 @@ fn without_data_a_script_gets_exit_code_1() {
 fn a_terminal_that_can_only_print_gets_plain_frames() {
     let (_daemon, arguments) = farm();
     let mut words: Vec<std::ffi::OsString> = vec!["env".into(), "TERM=dumb".into()];
-    words.push(circus_tests::daemon::programs::program("circus-top").into());
+    words.push(program("circus-top").into());
     words.extend(arguments.iter().map(Into::into));
     let mut terminal = Terminal::run(&words, 50, 120);
     terminal.wait_said("WATCHER");
