@@ -3,18 +3,13 @@
 use std::{
     collections::{BTreeMap, HashMap},
     io,
-    os::fd::OwnedFd,
     sync::Arc,
 };
 
-use rustix::event::epoll;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{pidfd::Pidfd, procfs::Identity};
+use super::{ends::Ends, pidfd::Pidfd, procfs::Identity};
 use crate::arbiter::id::{MemberId, ProcessId};
-
-/// How many ends one wake-up takes.
-const BATCH: usize = 64;
 
 /// One member.
 #[derive(Debug)]
@@ -27,8 +22,7 @@ struct Held {
 /// All members that are held.
 #[derive(Debug)]
 pub struct Members {
-    /// Level-triggered inside, so an end is never missed; closing a descriptor takes it out.
-    poll: AsyncFd<OwnedFd>,
+    ends: AsyncFd<Ends>,
     held: HashMap<MemberId, Held>,
     of_process: BTreeMap<ProcessId, HashMap<Identity, MemberId>>,
     last: u64,
@@ -40,10 +34,9 @@ impl Members {
     /// # Errors
     /// When no descriptor is left.
     pub fn new() -> io::Result<Self> {
-        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        // SAFETY: an owned descriptor, which stays open and the same until the `AsyncFd` drops it.
-        let poll = unsafe { AsyncFd::register_with_interest(poll, Interest::READABLE) }?;
-        Ok(Self { poll, held: HashMap::new(), of_process: BTreeMap::new(), last: 0 })
+        // SAFETY: it owns its descriptor, which stays open and the same until the `AsyncFd` drops it.
+        let ends = unsafe { AsyncFd::register_with_interest(Ends::new()?, Interest::READABLE) }?;
+        Ok(Self { ends, held: HashMap::new(), of_process: BTreeMap::new(), last: 0 })
     }
 
     /// The member of a process with this identity, if it is held.
@@ -63,7 +56,7 @@ impl Members {
     pub fn hold(&mut self, process: ProcessId, identity: Identity, pidfd: Pidfd) -> io::Result<MemberId> {
         self.last += 1;
         let id = MemberId(self.last);
-        epoll::add(self.poll.get_ref(), &pidfd, epoll::EventData::new_u64(id.0), epoll::EventFlags::IN)?;
+        self.ends.get_ref().notice(&pidfd, id.0)?;
         self.held.insert(id, Held { process, identity, pidfd: Arc::new(pidfd) });
         self.of_process.entry(process).or_default().insert(identity, id);
         Ok(id)
@@ -84,21 +77,18 @@ impl Members {
     /// Waits until members have ended and lets go of them. Cancel-safe.
     pub async fn gone(&mut self) -> Vec<(ProcessId, MemberId)> {
         loop {
-            let mut guard = match self.poll.readable().await {
+            let mut guard = match self.ends.readable().await {
                 Ok(guard) => guard,
                 // The runtime is shutting down: there is nothing more to report.
                 Err(_) => return std::future::pending().await,
             };
-            let mut events = Vec::with_capacity(BATCH);
-            let none = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
-            let waited =
-                epoll::wait(guard.get_inner(), rustix::buffer::spare_capacity(&mut events), Some(&none));
-            if waited.is_err() || events.is_empty() {
+            let ended = guard.get_inner().now();
+            if ended.is_empty() {
                 guard.clear_ready();
                 continue;
             }
             drop(guard);
-            return events.iter().filter_map(|event| self.let_go(MemberId(event.data.u64()))).collect();
+            return ended.into_iter().filter_map(|number| self.let_go(MemberId(number))).collect();
         }
     }
 

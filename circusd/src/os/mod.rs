@@ -13,6 +13,7 @@ pub mod clock;
 mod collector;
 pub mod daemonize;
 mod ending;
+mod ends;
 pub mod environment;
 mod figures;
 mod kin;
@@ -51,6 +52,7 @@ use tracing::{debug, error};
 
 use self::{
     collector::Figures,
+    ends::Ends,
     limits::Descriptors,
     members::Members,
     slots::{Left, SlotError, SlotTable, StateDir},
@@ -115,6 +117,8 @@ pub struct Os {
     granted: Descriptors,
     table: Table,
     members: Members,
+    /// The running processes, by their pids.
+    ends: Ends,
     reaping: reap::Reaping,
     /// What has happened and was not yet told.
     told: VecDeque<Input>,
@@ -162,6 +166,7 @@ impl Os {
             granted,
             table: Table::default(),
             members: Members::new().map_err(system("watch descendants"))?,
+            ends: Ends::new().map_err(system("watch processes"))?,
             reaping: reap::Reaping::Due,
             told: VecDeque::new(),
         })
@@ -269,6 +274,9 @@ impl Os {
     /// Carries out `Effect::Release`.
     pub fn release(&mut self, process: ProcessId) {
         self.members.forget(process);
+        if let Some(pidfd) = self.table.pidfd(process) {
+            self.ends.leave(pidfd);
+        }
         if let Some(slot) = self.table.release(process) {
             self.slots.clear(slot);
         }
@@ -348,6 +356,9 @@ impl Os {
                 let (process, pid, started) = (spawned.process, spawned.pid, spawned.started);
                 if let Some(slot) = self.table.spawned(*spawned) {
                     self.slots.clear(slot);
+                } else if let Some(pidfd) = self.table.pidfd(process) {
+                    // Where there is no room for it, it is found among all the others.
+                    let _noticed = self.ends.notice(pidfd, u64::from(pid.unsigned_abs()));
                 }
                 self.told.push_back(Input::Spawned { process, pid, started });
             }

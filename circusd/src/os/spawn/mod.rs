@@ -97,6 +97,8 @@ struct Shared {
     slots: Arc<SlotTable>,
     granted: Descriptors,
     null: File,
+    /// Whether a child may share circusd's table of descriptors until it has one of its own.
+    shares_table: bool,
     reader: Reader,
     /// For each thread the slot it spawns into, plus one; 0 while it does not.
     current: Vec<AtomicUsize>,
@@ -128,8 +130,19 @@ impl Spawners {
         let null = rustix::io::fcntl_dupfd_cloexec(&null, 3)?.into();
         let current = (0..threads).map(|_| AtomicUsize::new(0)).collect();
         let (queue, ready, identities) = (Mutex::default(), Condvar::new(), Identities::default());
-        let shared =
-            Arc::new(Shared { queue, ready, identities, slots, granted, null, reader, current, outcomes });
+        let shares_table = child::can_own_table();
+        let shared = Arc::new(Shared {
+            queue,
+            ready,
+            identities,
+            slots,
+            granted,
+            null,
+            shares_table,
+            reader,
+            current,
+            outcomes,
+        });
         let spawners = Self(Arc::clone(&shared));
         for number in 0..threads {
             let (shared, stack) = (Arc::clone(&shared), Stack::new()?);
@@ -236,21 +249,22 @@ impl Shared {
         let ends = Ends::make(spec).map_err(|error| failure::of_pipes(&error))?;
         self.slots.about_to_spawn(slot, clock::boot_ticks());
         let started = clock::wall();
-        let spawned = plan.orders(self.null.as_raw_fd(), &handover, ends.of_child(), |orders| {
-            let (pid, pidfd) = clone(orders, stack, self.slots.pid_place(slot))
-                .map_err(|error| failure::of_clone(&error))?;
-            let step = orders.step.load(Ordering::Acquire);
-            if step == 0 {
-                // The child is not reaped before this result arrives, so its number is still its own.
-                let start = Stat::of(pid).map_or(0, |stat| stat.start);
-                self.slots.spawned(slot, start);
-                return Ok(Spawned { process, pid, pidfd, started, start });
-            }
-            let _reaped = pidfd::wait(Child::Awaited(&pidfd));
-            let errno = orders.errno.load(Ordering::Relaxed);
-            let detail = orders.detail.load(Ordering::Relaxed);
-            Err(failure::of_step(spec, Step::from_number(step), errno, detail))
-        })?;
+        let spawned =
+            plan.orders((self.null.as_raw_fd(), self.shares_table), &handover, ends.of_child(), |orders| {
+                let (pid, pidfd) = clone(orders, stack, self.slots.pid_place(slot))
+                    .map_err(|error| failure::of_clone(&error))?;
+                let step = orders.step.load(Ordering::Acquire);
+                if step == 0 {
+                    // The child is not reaped before this result arrives, so its number is still its own.
+                    let start = Stat::of(pid).map_or(0, |stat| stat.start);
+                    self.slots.spawned(slot, start);
+                    return Ok(Spawned { process, pid, pidfd, started, start });
+                }
+                let _reaped = pidfd::wait(Child::Awaited(&pidfd));
+                let errno = orders.errno.load(Ordering::Relaxed);
+                let detail = orders.detail.load(Ordering::Relaxed);
+                Err(failure::of_step(spec, Step::from_number(step), errno, detail))
+            })?;
         // Before anybody is told of the process: whoever hears of its end later finds its pipes with their reader.
         for (channel, pipe) in ends.into_ours() {
             self.reader.attach(Attachment { process, pid: spawned.pid, channel, pipe });
@@ -262,8 +276,13 @@ impl Shared {
 /// Creates the child and returns when it runs its program or has ended. The kernel writes its pid to `pid_place` first.
 fn clone(orders: &child::Orders<'_>, stack: &Stack, pid_place: *mut i32) -> io::Result<(i32, Pidfd)> {
     let mut pidfd: c_int = -1;
-    let flags =
-        libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::CLONE_CHILD_SETTID | libc::SIGCHLD;
+    let table = if orders.shares_table { libc::CLONE_FILES } else { 0 };
+    let flags = table
+        | libc::CLONE_VM
+        | libc::CLONE_VFORK
+        | libc::CLONE_PIDFD
+        | libc::CLONE_CHILD_SETTID
+        | libc::SIGCHLD;
     // SAFETY: the child runs on the spawner's own stack, which nobody uses meanwhile (CLONE_VFORK); `orders` and the
     // two places outlive the call; all signals of this thread are blocked, so no handler of circusd's runs in it.
     let pid = unsafe {

@@ -90,7 +90,7 @@ impl Plan {
     /// Lends everything to the child through `with`. What is handed over, and the ends of pipes, go before `null`.
     pub fn orders<T>(
         &self,
-        null: RawFd,
+        (null, shares_table): (RawFd, bool),
         handover: &Handover,
         [stdout, stderr]: [Option<RawFd>; 2],
         with: impl FnOnce(&Orders<'_>) -> T,
@@ -104,6 +104,8 @@ impl Plan {
         for (descriptor, is_null) in descriptors.iter_mut().zip(self.null) {
             *descriptor = descriptor.or(is_null.then_some(null));
         }
+        let sources = descriptors.iter().flatten().chain(handover.moves.iter().map(|(source, _)| source));
+        let unneeded = sources.copied().max().map_or(3, |last| last.unsigned_abs().max(2) + 1);
         with(&Orders {
             candidates: &candidates,
             argv: argv.as_ptr(),
@@ -112,6 +114,8 @@ impl Plan {
             descriptors,
             moves: &handover.moves,
             gaps: &self.gaps,
+            unneeded,
+            shares_table,
             listen_pid: self.listen_pid.as_ref().map_or(ptr::null_mut(), ListenPid::digits),
             limits: &self.limits,
             uid: self.identity.uid,
