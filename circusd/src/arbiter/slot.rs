@@ -17,8 +17,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Slot {
     /// Unexpected exits of young processes in a row.
     pub failures: u32,
-    /// When it is to be filled again; `None` if it is filled or free.
-    pub retry_at: Option<Timestamp>,
     /// When an end that is being seen to lets it be filled again.
     pub resume_at: Timestamp,
     /// The last exits, oldest first.

@@ -214,8 +214,8 @@ impl Watcher {
             Kind::Start | Kind::Restart | Kind::Reload { .. } | Kind::Replace => true,
             Kind::Stop | Kind::Remove => false,
         });
-        let mut used: BTreeSet<u32> = self.processes.keys().map(|process| process.wid).collect();
-        used.extend(self.slots.iter().filter(|(_, slot)| slot.retry_at.is_some()).map(|(wid, _)| *wid));
+        let mut used: BTreeSet<u32> = self.processes.ids().map(|process| process.wid).collect();
+        used.extend(self.waiting.keys());
         let down = returning && !self.may_spawn();
         let keep: BTreeSet<u32> =
             self.listening.iter().copied().filter(|wid| down || used.contains(wid)).collect();

@@ -54,7 +54,7 @@ impl Watcher {
                 self.lost = 0;
                 self.forget_failures();
                 self.fill(out);
-                let arriving = self.processes.values().filter(|p| p.is_arriving()).map(|p| p.id).collect();
+                let arriving = self.processes.iter().filter(|p| p.is_arriving()).map(|p| p.id).collect();
                 self.set_stage(Stage::Adding(arriving));
                 true
             }
@@ -62,7 +62,7 @@ impl Watcher {
                 if self.is_short() {
                     // Not all could be asked for at once: these are awaited as well.
                     self.fill(out);
-                    let arriving = self.processes.values().filter(|p| p.is_arriving()).map(|p| p.id);
+                    let arriving = self.processes.iter().filter(|p| p.is_arriving()).map(|p| p.id);
                     let awaited = awaited.iter().copied().chain(arriving).collect();
                     self.set_stage(Stage::Adding(awaited));
                     return false;
@@ -79,9 +79,9 @@ impl Watcher {
     /// Whether the processes added to an active watcher have had their first try.
     fn is_added(&self, awaited: &BTreeSet<ProcessId>) -> bool {
         let arriving =
-            awaited.iter().any(|id| self.processes.get(id).is_some_and(|process| process.is_arriving()));
-        let more = self.slots.values().any(|slot| slot.retry_at.is_some());
-        let next_follows = self.is_serial() && more && self.failed_spawns == 0 && self.not_now == 0;
+            awaited.iter().any(|id| self.processes.get(*id).is_some_and(|process| process.is_arriving()));
+        let next_follows =
+            self.is_serial() && !self.waiting.is_empty() && self.failed_spawns == 0 && self.not_now == 0;
         !arriving && !next_follows
     }
 
@@ -151,7 +151,7 @@ impl Watcher {
             // Circus starts a stopped watcher that a reload names.
             (Phase::Stopped, Stage::Fresh) => self.start_now(out),
             (Phase::Active(_), Stage::Fresh) if self.config.send_hup => {
-                for process in self.processes.values().filter(|process| process.is_running()) {
+                for process in self.processes.iter().filter(|process| process.is_running()) {
                     out.push(Effect::Signal { process: process.id, signal: Signal::HUP });
                 }
                 out.publish(&self.config.name, Happening::Reload);

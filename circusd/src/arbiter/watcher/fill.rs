@@ -42,16 +42,11 @@ impl Numbers {
 impl Watcher {
     /// Counts; what a reload is about to replace does not count.
     pub(super) fn numbers(&self) -> Numbers {
-        let mut numbers = Numbers { staying: 0, returning: 0, waiting: 0 };
-        for process in self.processes.values().filter(|process| process.role != Role::Outgoing) {
-            if process.is_staying() {
-                numbers.staying += 1;
-            } else if process.will_be_refilled() {
-                numbers.returning += 1;
-            }
+        Numbers {
+            staying: self.processes.staying(),
+            returning: self.processes.returning(),
+            waiting: self.waiting.len(),
         }
-        numbers.waiting = self.slots.values().filter(|slot| slot.retry_at.is_some()).count();
-        numbers
     }
 
     /// The wanted number less those that ended for good.
@@ -77,17 +72,18 @@ impl Watcher {
 
     /// Takes away: waiting slots first, then promised replacements, then the oldest processes.
     fn trim(&mut self, mut surplus: usize, out: &mut Outbox) {
-        for slot in self.slots.values_mut().rev().filter(|slot| slot.retry_at.is_some()).take(surplus) {
-            slot.retry_at = None;
+        while surplus > 0 && self.waiting.pop_last().is_some() {
             surplus -= 1;
         }
-        for process in self.processes.values_mut().filter(|p| p.will_be_refilled()).take(surplus) {
-            process.do_not_refill();
+        let promised = self.processes.iter().filter(|process| process.will_be_refilled());
+        let promised: Vec<ProcessId> = promised.map(|process| process.id).take(surplus).collect();
+        for id in promised {
+            self.processes.change(id, Process::do_not_refill);
             surplus -= 1;
         }
         let mut oldest: Vec<ProcessId> = self
             .processes
-            .values()
+            .iter()
             .filter(|process| process.role != Role::Outgoing && process.is_staying())
             .map(|process| process.id)
             .take(surplus)
@@ -101,9 +97,8 @@ impl Watcher {
     /// How many spawns may be asked for now. More than can be under way need not be: a slip of the keyboard that
     /// wants a million processes must not make every further decision about this watcher a long one.
     fn room(&self, now: Timestamp) -> usize {
-        let arriving = self.processes.values().filter(|process| process.is_arriving()).count();
-        let due = self.slots.values().filter(|slot| slot.retry_at.is_some_and(|at| at <= now)).count();
-        let room = SPAWNS_AHEAD.saturating_sub(arriving + due);
+        let due = self.waiting.values().filter(|at| **at <= now).count();
+        let room = SPAWNS_AHEAD.saturating_sub(self.processes.arriving() + due);
         // Refilled by halves, so that free numbers are not looked for anew at each spawn.
         if room >= SPAWNS_AHEAD / 2 { room } else { 0 }
     }
@@ -115,16 +110,20 @@ impl Watcher {
         }
         let mut taken: BTreeSet<u32> = self
             .processes
-            .values()
+            .iter()
             .filter(|process| process.holds_slot())
             .map(|process| process.id.wid)
             .collect();
-        taken.extend(self.slots.iter().filter(|(_, slot)| slot.retry_at.is_some()).map(|(wid, _)| *wid));
+        taken.extend(self.waiting.keys());
         let free: Vec<u32> = (1..).filter(|wid| !taken.contains(wid)).take(missing).collect();
         for wid in free {
-            let slot = self.slots.entry(wid).or_default();
-            slot.retry_at = Some(slot.resume_at);
+            self.waiting.insert(wid, self.resume_at(wid));
         }
+    }
+
+    /// When the back-off of a slot lets it be filled again.
+    pub(super) fn resume_at(&self, wid: u32) -> Timestamp {
+        self.slots.get(&wid).map(|slot| slot.resume_at).unwrap_or_default()
     }
 
     /// Whether spawns go one after the other: warm-up, a hook that has a say in each, or the last one failed.
@@ -141,11 +140,10 @@ impl Watcher {
             return;
         }
         let serial = self.is_serial();
-        if serial && self.processes.values().any(|process| process.is_arriving()) {
+        if serial && self.processes.arriving() > 0 {
             return;
         }
-        let waiting = self.slots.iter().filter_map(|(wid, slot)| Some((slot.retry_at?, *wid)));
-        let due = waiting.filter(|(at, _)| *at <= now);
+        let due = self.waiting.iter().map(|(wid, at)| (*at, *wid)).filter(|(at, _)| *at <= now);
         // One at a time, the one that has waited longest: a slot that crashes at once must not keep the others out.
         let due: Vec<u32> = if serial {
             due.min().into_iter().map(|(_, wid)| wid).collect()
@@ -156,14 +154,12 @@ impl Watcher {
         for wid in due {
             let id = ProcessId { generation: out.next_generation(), watcher: self.id, wid };
             if self.ask_hook(HookName::BeforeSpawn, About::Spawn(id), Occasion::Watcher, out) {
-                self.processes.insert(id, Box::new(Process::vetting(id, role)));
+                self.processes.insert(Process::vetting(id, role));
             } else {
-                self.processes.insert(id, Box::new(Process::queued(id, role)));
+                self.processes.insert(Process::queued(id, role));
                 out.spawns.push_back(id);
             }
-            if let Some(slot) = self.slots.get_mut(&wid) {
-                slot.retry_at = None;
-            }
+            self.waiting.remove(&wid);
         }
     }
 
@@ -204,22 +200,16 @@ impl Watcher {
         if self.is_short() {
             return false;
         }
-        let due = self.slots.values().any(|slot| slot.retry_at.is_some_and(|at| at <= now));
-        let arriving = self.processes.values().any(|process| process.is_arriving());
-        self.trimmed.is_empty() && !arriving && (!due || failing)
+        let due = self.waiting.values().any(|at| *at <= now);
+        self.trimmed.is_empty() && self.processes.arriving() == 0 && (!due || failing)
     }
 
     /// The next moment at which time alone lets something happen.
     pub(super) fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
-        let processes = self.processes.values().filter_map(|process| process.next_deadline());
         // A serial spawn that is under way wakes the next one by its result.
-        let gated = self.is_serial() && self.processes.values().any(|process| process.is_arriving());
-        let slots = self
-            .slots
-            .values()
-            .filter_map(|slot| slot.retry_at)
-            .map(|at| at.max(self.hold_until))
-            .filter(|_| !gated && self.may_spawn());
+        let gated = self.is_serial() && self.processes.arriving() > 0;
+        let slots =
+            self.waiting.values().map(|at| (*at).max(self.hold_until)).filter(|_| !gated && self.may_spawn());
         let hold = match self.phase {
             Phase::Starting(_) => Some(self.warm_at.unwrap_or(self.hold_until)),
             Phase::Stopped
@@ -231,6 +221,7 @@ impl Watcher {
             | Phase::Parting => None,
         };
         let others = self.reload_wake().into_iter().chain(self.demand_wake(now)).chain(self.hook_wake());
-        processes.chain(slots).chain(hold).chain(others).filter(|at| *at > now).min()
+        let processes = self.processes.next_moment(now);
+        slots.chain(processes).chain(hold).chain(others).filter(|at| *at > now).min()
     }
 }

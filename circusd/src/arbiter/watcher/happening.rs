@@ -25,16 +25,18 @@ impl Watcher {
         let policy = end_policy(&self.config);
         let life = Life { pid, started, since: out.now.mono, expires };
         let on_probation = self.has_hook(HookName::AfterSpawn) && self.may_spawn();
-        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(process) = self.processes.get(id) else { return };
         let on_probation = on_probation && process.is_arriving();
         if !on_probation {
             out.publish_at(policy.watcher, Happening::Spawn { pid }, started);
         }
         out.note(Level::Debug, format!("running {} process [pid {pid}]", policy.watcher));
-        process.spawned(life, &policy, out);
-        if on_probation {
-            process.put_on_probation(out.now.mono);
-        }
+        self.processes.change(id, |process| {
+            process.spawned(life, &policy, out);
+            if on_probation {
+                process.put_on_probation(out.now.mono);
+            }
+        });
         self.tries = 0;
         self.failed_spawns = 0;
         let warmup = seconds(self.config.warmup_delay.value());
@@ -51,7 +53,7 @@ impl Watcher {
     pub fn goes_on_after(&self, id: ProcessId) -> bool {
         let filling = matches!(self.phase, Phase::Starting(_) | Phase::Active(None));
         let calm = |process: &Process| process.is_running() && process.next_deadline().is_none();
-        let calm = self.processes.get(&id).is_some_and(|process| calm(process));
+        let calm = self.processes.get(id).is_some_and(calm);
         filling && calm && !self.is_serial() && !id.generation.is_multiple_of(LOOK_EVERY)
     }
 
@@ -91,7 +93,7 @@ impl Watcher {
 
     /// A spawn failed.
     pub fn spawn_failed(&mut self, id: ProcessId, failure: &SpawnFailure, out: &mut Outbox) {
-        let Some(process) = self.processes.remove(&id) else { return };
+        let Some(process) = self.processes.remove(id) else { return };
         self.trimmed.remove(&id);
         self.tell_killers(id, out);
         if let Some(operation) = self.operations.running_mut() {
@@ -102,10 +104,10 @@ impl Watcher {
         if id.generation > self.wave {
             self.count_failure(failure, out);
             self.unqueue(taken_care_of);
-            self.wave = self.processes.keys().next_back().map_or(id, |last| (*last).max(id)).generation;
+            self.wave = self.processes.ids().next_back().map_or(id, |last| last.max(id)).generation;
         }
         if process.is_arriving() && !taken_care_of {
-            self.slots.entry(id.wid).or_default().retry_at = Some(self.hold_until);
+            self.waiting.insert(id.wid, self.hold_until);
         }
         let endless = self.config.max_retry.is_none() || failure.machine;
         if endless && self.failed_spawns >= PATIENCE {
@@ -146,11 +148,11 @@ impl Watcher {
     /// Spawns that have not left wait for the next try too: one goes at a time until one succeeds.
     pub(super) fn unqueue(&mut self, for_good: bool) {
         let queued: Vec<ProcessId> =
-            self.processes.values().filter(|process| process.is_queued()).map(|process| process.id).collect();
+            self.processes.iter().filter(|process| process.is_queued()).map(|process| process.id).collect();
         for id in queued {
-            self.processes.remove(&id);
+            self.processes.remove(id);
             if !for_good {
-                self.slots.entry(id.wid).or_default().retry_at = Some(self.hold_until);
+                self.waiting.insert(id.wid, self.hold_until);
             }
         }
     }
@@ -161,9 +163,10 @@ impl Watcher {
         self.accept(id, out);
         self.take_back(|about| matches!(about, About::Signal { process, .. } if *process == id), out);
         let policy = end_policy(&self.config);
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        let role = process.role;
-        let Some(end) = process.exited(exit, group_alive, &policy, out) else { return };
+        let ended = self
+            .processes
+            .change(id, |process| (process.role, process.exited(exit, group_alive, &policy, out)));
+        let Some((role, Some(end))) = ended else { return };
         let life = end.life;
         let lifespan = out.now.mono.since(life.since);
         let undone = self.candidate_exited(id, role, life.pid, exit, lifespan);
@@ -226,22 +229,22 @@ impl Watcher {
     /// A survey of one of its processes was answered.
     pub fn surveyed(&mut self, id: ProcessId, found: &[Member], out: &mut Outbox) {
         let policy = end_policy(&self.config);
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        let rest = process.surveyed(found, &policy, out);
+        let rest = self.processes.change(id, |process| process.surveyed(found, &policy, out));
+        let Some(rest) = rest else { return };
         self.see_to(id, rest, out);
     }
 
     /// A member of one of its processes has ended.
     pub fn member_gone(&mut self, id: ProcessId, member: MemberId, out: &mut Outbox) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        let rest = process.member_gone(member, out);
+        let rest = self.processes.change(id, |process| process.member_gone(member, out));
+        let Some(rest) = rest else { return };
         self.see_to(id, rest, out);
     }
 
     /// Forgets a process of which nothing is left, and frees its slot if that waited.
     pub(super) fn see_to(&mut self, id: ProcessId, rest: Rest, out: &mut Outbox) {
         let Rest::Nothing { held_slot, refill } = rest else { return };
-        let role = self.processes.get(&id).map_or(Role::Current, |process| process.role);
+        let role = self.processes.get(id).map_or(Role::Current, |process| process.role);
         self.drop_process(id, out);
         if held_slot {
             self.vacate(id.wid, refill, role);
@@ -261,13 +264,12 @@ impl Watcher {
             }
             return;
         }
-        let slot = self.slots.entry(wid).or_default();
-        slot.retry_at = Some(slot.resume_at);
+        self.waiting.insert(wid, self.resume_at(wid));
     }
 
     /// Removes a process of which nothing is left and tells whoever waits for that.
     pub(super) fn drop_process(&mut self, id: ProcessId, out: &mut Outbox) {
-        let Some(process) = self.processes.remove(&id) else { return };
+        let Some(process) = self.processes.remove(id) else { return };
         out.surveys.shift_remove(&id);
         if !process.is_unborn() {
             out.push(Effect::Forget { process: id });

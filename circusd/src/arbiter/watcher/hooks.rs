@@ -19,6 +19,7 @@ use crate::arbiter::{
     hook::{Errand, HookAnswer, HookOrder, Occasion, Question, Verdict},
     id::{HookId, ProcessId, RequestId},
     outbox::{Added, Outbox},
+    process::Process,
     time::{Timestamp, seconds},
 };
 
@@ -175,12 +176,11 @@ impl Watcher {
     /// Asks about processes that may be asked about now.
     pub(super) fn ask_about_spawned(&mut self, out: &mut Outbox) {
         let now = out.now.mono;
-        let due =
-            self.processes.values().filter(|process| process.question_due().is_some_and(|at| at <= now));
-        let due: Vec<(ProcessId, i32)> = due.filter_map(|it| Some((it.id, it.life()?.pid))).collect();
-        for (id, pid) in due {
+        for id in self.processes.due(now) {
+            let process = self.processes.get(id).filter(|it| it.question_due().is_some_and(|at| at <= now));
+            let Some(pid) = process.and_then(|it| it.life()).map(|life| life.pid) else { continue };
             if self.ask_hook(HookName::AfterSpawn, About::Spawned(id), Occasion::Spawned { pid }, out) {
-                self.processes.entry(id).and_modify(|process| process.question_asked());
+                self.processes.change(id, Process::question_asked);
             } else {
                 self.accept(id, out);
             }
@@ -190,8 +190,7 @@ impl Watcher {
     /// A process may stay, or nobody waits for the hook's word on it any more: it is told of.
     pub(super) fn accept(&mut self, id: ProcessId, out: &mut Outbox) {
         self.take_back(|about| *about == About::Spawned(id), out);
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        let Some(life) = process.accepted() else { return };
+        let Some(life) = self.processes.change(id, Process::accepted).flatten() else { return };
         self.not_now = 0;
         self.tell_spawn(&life, out);
         self.mark_tried(id.wid);
@@ -221,7 +220,7 @@ impl Watcher {
             out,
         );
         let tried: Vec<ProcessId> =
-            self.processes.values().filter(|it| it.is_on_probation()).map(|it| it.id).collect();
+            self.processes.iter().filter(|it| it.is_on_probation()).map(|it| it.id).collect();
         for id in tried {
             self.accept(id, out);
         }
@@ -239,14 +238,13 @@ impl Watcher {
     /// When a question is taken back, or is to be asked again.
     pub(super) fn hook_wake(&self) -> Option<Timestamp> {
         let limits = self.calls.values().filter_map(|call| call.until);
-        let processes = self.processes.values().filter_map(|process| process.question_due());
         let phase = match self.phase {
             Phase::Preparing(Question::Due(at)) | Phase::Confirming(Question::Due(at)) => Some(at),
             Phase::Preparing(Question::Asked) | Phase::Confirming(Question::Asked) => None,
             Phase::Stopped | Phase::Starting(_) | Phase::Active(_) => None,
             Phase::Leaving | Phase::Stopping | Phase::Parting => None,
         };
-        limits.chain(processes).chain(phase).min()
+        limits.chain(phase).min()
     }
 
     /// `extended_stats` has answered; as in Circus there is no event of it.

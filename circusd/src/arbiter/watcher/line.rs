@@ -96,8 +96,6 @@ impl Watcher {
             return;
         }
         let policy = end_policy(&self.config);
-        if let Some(process) = self.processes.get_mut(&process) {
-            process.signal_answered(signal, true, errand, &policy, out);
-        }
+        self.processes.change(process, |process| process.signal_answered(signal, true, errand, &policy, out));
     }
 }

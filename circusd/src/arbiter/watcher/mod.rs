@@ -16,6 +16,7 @@ mod outlets;
 mod phase;
 mod reload;
 mod report;
+mod roster;
 mod rulings;
 
 use std::{
@@ -35,6 +36,7 @@ use self::{
     line::Line,
     outlets::Outlets,
     reload::{Reload, ReloadEnd},
+    roster::Roster,
 };
 use super::{
     effect::{Effect, Level, SpawnSpec},
@@ -96,9 +98,11 @@ pub(super) struct Watcher {
     pub wake: Option<Timestamp>,
     phase: Phase,
     operations: Operations,
-    // Boxed: a map of one entry takes the room of eleven, and most watchers have one process.
-    processes: BTreeMap<ProcessId, Box<Process>>,
+    processes: Roster,
+    /// What is remembered of slots.
     slots: BTreeMap<u32, Box<Slot>>,
+    /// Empty slots that are to be filled, and when.
+    waiting: BTreeMap<u32, Timestamp>,
     /// Processes that ended and are not replaced, since `respawn` is off.
     lost: u32,
     /// Failed spawns in a row that were the watcher's fault.
@@ -148,8 +152,9 @@ impl Watcher {
             wake: None,
             phase: Phase::Stopped,
             operations: Operations::default(),
-            processes: BTreeMap::new(),
+            processes: Roster::default(),
             slots: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             lost: 0,
             tries: 0,
             failed_spawns: 0,
@@ -208,8 +213,8 @@ impl Watcher {
     pub fn settle(&mut self, out: &mut Outbox) {
         self.time_hooks(out);
         let policy = end_policy(&self.config);
-        for process in self.processes.values_mut() {
-            process.due(&policy, out);
+        for id in self.processes.due(out.now.mono) {
+            self.processes.change(id, |process| process.due(&policy, out));
         }
         self.take_wishes(out);
         self.ask_about_spawned(out);
@@ -242,6 +247,7 @@ impl Watcher {
         self.options_changed();
         self.tell_streams(out);
         self.slots.clear();
+        self.waiting.clear();
         true
     }
 
@@ -263,10 +269,8 @@ impl Watcher {
         for slot in self.slots.values_mut() {
             slot.failures = 0;
             slot.resume_at = Timestamp::default();
-            if slot.retry_at.is_some() {
-                slot.retry_at = Some(Timestamp::default());
-            }
         }
+        self.waiting.values_mut().for_each(|at| *at = Timestamp::default());
     }
 
     /// Nothing is started any more. The end of all processes begins when `before_stop` has heard of it.
@@ -274,13 +278,11 @@ impl Watcher {
         self.phase = Phase::Leaving;
         self.take_back_for_stop(out);
         let unborn: Vec<ProcessId> =
-            self.processes.values().filter(|it| it.is_unborn()).map(|it| it.id).collect();
+            self.processes.iter().filter(|it| it.is_unborn()).map(|it| it.id).collect();
         for id in unborn {
             self.drop_process(id, out);
         }
-        for slot in self.slots.values_mut() {
-            slot.retry_at = None;
-        }
+        self.waiting.clear();
         if !self.ask_hook(HookName::BeforeStop, About::Stopping, Occasion::Watcher, out) {
             self.begin_ending(out);
         }
@@ -289,12 +291,10 @@ impl Watcher {
     /// Begins the end of all processes.
     fn begin_ending(&mut self, out: &mut Outbox) {
         self.phase = Phase::Stopping;
-        for slot in self.slots.values_mut() {
-            slot.retry_at = None;
-            slot.failures = 0;
-        }
+        self.waiting.clear();
+        self.slots.values_mut().for_each(|slot| slot.failures = 0);
         let order = self.stop_order(false);
-        let all: Vec<ProcessId> = self.processes.keys().copied().collect();
+        let all: Vec<ProcessId> = self.processes.ids().collect();
         self.end_all(&all, order, out);
     }
 
@@ -309,12 +309,14 @@ impl Watcher {
             self.take_back(|about| *about == About::Spawn(*id), out);
             self.accept(*id, out);
             let policy = end_policy(&self.config);
-            let Some(process) = self.processes.get_mut(id) else { continue };
-            process.role = Role::Current;
-            if !order.refill {
-                process.do_not_refill();
-            }
-            if let Rest::Nothing { .. } = process.end(order, &policy, out) {
+            let rest = self.processes.change(*id, |process| {
+                process.role = Role::Current;
+                if !order.refill {
+                    process.do_not_refill();
+                }
+                process.end(order, &policy, out)
+            });
+            if let Some(Rest::Nothing { .. }) = rest {
                 self.drop_process(*id, out);
             }
         }
@@ -339,8 +341,8 @@ impl Watcher {
 
     /// Issues the spawn of a queued process, if it still waits: its order, or why there can be none.
     pub fn issue(&mut self, id: ProcessId, sockets: &Sockets) -> Option<Result<SpawnSpec, SpawnFailure>> {
-        let process = self.processes.get_mut(&id).filter(|process| process.is_queued())?;
-        process.issue();
+        self.processes.get(id).filter(|process| process.is_queued())?;
+        self.processes.change(id, Process::issue);
         let env = self.env.get_or_insert_with(|| Arc::new(self.config.env.clone().unwrap_or_default()));
         let spec = spec::build(&self.config, id.wid, env, sockets);
         if spec.as_ref().is_ok_and(|spec| sockets.has_per_slot(&spec.sockets)) {
@@ -368,7 +370,7 @@ impl Watcher {
     pub fn kill(&mut self, pid: Option<i64>, order: EndOrder, waiter: Option<Waiter>, out: &mut Outbox) {
         let victims: Vec<ProcessId> = self
             .processes
-            .values()
+            .iter()
             .filter(|process| {
                 process.life().is_some_and(|life| pid.is_none_or(|pid| i64::from(life.pid) == pid))
             })
@@ -387,7 +389,7 @@ impl Watcher {
     /// Sends a signal to one of its processes because somebody asked for this and nothing else.
     pub fn signal(&mut self, id: ProcessId, signal: Signal, out: &mut Outbox) {
         let policy = end_policy(&self.config);
-        if let Some(process) = self.processes.get(&id)
+        if let Some(process) = self.processes.get(id)
             && let Some(life) = process.life()
         {
             process.send(life.pid, signal, Errand::Command, &policy, out);
@@ -399,9 +401,7 @@ impl Watcher {
     pub fn hurry(&mut self, out: &mut Outbox) {
         self.ask_nobody(out);
         let policy = end_policy(&self.config);
-        for process in self.processes.values_mut() {
-            process.hurry(&policy, out);
-        }
+        self.processes.change_all(|process| process.hurry(&policy, out));
     }
 
     /// Lets all processes go on unmanaged (`rm` with `nostop`) and forgets them. Returns those whose spawn is
@@ -410,7 +410,8 @@ impl Watcher {
         self.take_back(|about| !matches!(about, About::Figures { .. }), out);
         self.tell_the_rest(out);
         let mut arriving = Vec::new();
-        for (id, process) in std::mem::take(&mut self.processes) {
+        for process in self.processes.take() {
+            let id = process.id;
             out.surveys.shift_remove(&id);
             if process.life().is_some() {
                 out.push(Effect::Release { process: id });

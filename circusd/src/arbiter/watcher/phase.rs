@@ -6,7 +6,6 @@ use super::{Phase, Watcher, hooks::About};
 use crate::arbiter::{
     effect::Level,
     hook::{Occasion, Question},
-    id::ProcessId,
     outbox::Outbox,
     time::Timestamp,
 };
@@ -44,7 +43,7 @@ impl Watcher {
     /// spawned again is the back-off's business: else a program that never lives long would start for ever.
     fn is_warm(&mut self, now: Timestamp) -> bool {
         let Phase::Starting(tried) = &self.phase else { return false };
-        let mut arriving = self.processes.values().filter(|process| process.is_arriving());
+        let mut arriving = self.processes.iter().filter(|process| process.is_arriving());
         if tried.len() < self.target() || arriving.any(|process| !tried.contains(&process.id.wid)) {
             self.warm_at = None;
             return false;
@@ -54,20 +53,16 @@ impl Watcher {
 
     pub(super) fn step_active(&mut self, out: &mut Outbox) -> bool {
         let now = out.now.mono;
-        let expired: Vec<ProcessId> = self
-            .processes
-            .values()
-            .filter(|process| process.is_expired(now))
-            .map(|process| process.id)
-            .collect();
+        let mut expired = self.processes.due(now);
+        expired.retain(|id| self.processes.get(*id).is_some_and(|process| process.is_expired(now)));
         if !expired.is_empty() {
             self.end_all(&expired, self.stop_order(true), out);
         }
         self.fill(out);
         let finished = !self.refills() && self.lost > 0 && self.numbers().is_empty();
-        let hopeless = self.has_given_up() && !self.processes.values().any(|p| p.is_running());
+        let hopeless = self.has_given_up() && !self.processes.iter().any(|p| p.is_running());
         // What is only suspected of having left something behind is looked at by the stop.
-        let ended = finished && !self.processes.values().any(|process| process.holds_slot());
+        let ended = finished && !self.processes.iter().any(|process| process.holds_slot());
         if ended || hopeless {
             self.tell_fatal(out);
             self.enter_stopping(out);

@@ -96,22 +96,14 @@ impl Watcher {
         self.lost = 0;
         self.forget_failures();
         self.reload_end = None;
-        let running: VecDeque<ProcessId> = self
-            .processes
-            .values()
-            .filter(|process| process.is_staying())
-            .map(|process| process.id)
-            .collect();
+        let running: VecDeque<ProcessId> =
+            self.processes.iter().filter(|process| process.is_staying()).map(|process| process.id).collect();
         let reload = if sequential {
             let youngest = running.back().copied();
             Reload::Sequential { left: running, step: Step::Next, failed: None, youngest }
         } else {
-            for process in self.processes.values_mut() {
-                process.role = Role::Outgoing;
-            }
-            for slot in self.slots.values_mut() {
-                slot.retry_at = None;
-            }
+            self.processes.change_all(|process| process.role = Role::Outgoing);
+            self.waiting.clear();
             Reload::Fresh { tried: BTreeSet::new(), failed: None, refused: Vec::new() }
         };
         self.phase = Phase::Active(Some(reload));
@@ -139,7 +131,7 @@ impl Watcher {
             }
             Reload::Retiring { leaving, .. } | Reload::Undoing { leaving, .. } => {
                 // With all that is to be told of them.
-                if leaving.iter().any(|id| self.processes.contains_key(id) || self.lines.contains_key(id)) {
+                if leaving.iter().any(|id| self.processes.contains(*id) || self.lines.contains_key(id)) {
                     self.fill(out);
                     return false;
                 }
@@ -156,25 +148,23 @@ impl Watcher {
     /// Whether every new process runs and, if the reload can be undone, has run long enough.
     fn are_candidates_settled(&self, now: Timestamp) -> bool {
         let least = if self.can_undo() { seconds(self.config.reload_settle) } else { Duration::ZERO };
-        self.processes.values().filter(|process| process.role == Role::Candidate).all(|process| {
+        self.processes.iter().filter(|process| process.role == Role::Candidate).all(|process| {
             !process.is_arriving() && process.life().is_none_or(|life| now.since(life.since) >= least)
         })
     }
 
     /// Ends as many of the oldest as there are too many now.
     fn retire(&mut self, out: &mut Outbox) {
-        let staying = self.processes.values().filter(|process| process.is_staying()).count();
+        let staying = self.processes.iter().filter(|process| process.is_staying()).count();
         let surplus = staying.saturating_sub(self.target());
         let mut leaving: Vec<ProcessId> = self
             .processes
-            .values()
+            .iter()
             .filter(|process| process.role == Role::Outgoing && process.is_staying())
             .map(|process| process.id)
             .take(surplus)
             .collect();
-        for process in self.processes.values_mut() {
-            process.role = Role::Current;
-        }
+        self.processes.change_all(|process| process.role = Role::Current);
         leaving.reverse();
         let (failed, refused) = match &mut self.phase {
             Phase::Active(Some(Reload::Fresh { failed, refused, .. })) => {
@@ -199,16 +189,12 @@ impl Watcher {
         };
         let candidates: Vec<ProcessId> = self
             .processes
-            .values()
+            .iter()
             .filter(|process| process.role == Role::Candidate)
             .map(|process| process.id)
             .collect();
-        for slot in self.slots.values_mut() {
-            slot.retry_at = None;
-        }
-        for process in self.processes.values_mut() {
-            process.role = Role::Current;
-        }
+        self.waiting.clear();
+        self.processes.change_all(|process| process.role = Role::Current);
         self.end_all(&candidates, self.stop_order(false), out);
         let leaving = candidates.into_iter().chain(refused).collect();
         self.phase = Phase::Active(Some(Reload::Undoing { leaving, reason }));
@@ -245,13 +231,13 @@ impl Watcher {
                 }
                 None => return false,
             },
-            Step::Leaving(id) if self.processes.contains_key(&id) => return false,
+            Step::Leaving(id) if self.processes.contains(id) => return false,
             Step::Leaving(id) => {
                 // Circus replaces it also where `respawn` is off.
                 self.lost = 0;
-                if !self.processes.values().any(|process| process.id.wid == id.wid && process.holds_slot()) {
+                if !self.processes.iter().any(|process| process.id.wid == id.wid && process.holds_slot()) {
                     let now = out.now.mono;
-                    self.slots.entry(id.wid).or_default().retry_at.get_or_insert(now);
+                    self.waiting.entry(id.wid).or_insert(now);
                 }
                 Step::Arriving { wid: id.wid }
             }
@@ -286,7 +272,7 @@ impl Watcher {
             return None;
         }
         while let Some(id) = left.pop_front() {
-            if self.processes.get(&id).is_some_and(|process| process.is_staying()) {
+            if self.processes.get(id).is_some_and(|process| process.is_staying()) {
                 return Some(id);
             }
         }
@@ -299,14 +285,14 @@ impl Watcher {
             return Arrival::Here;
         }
         let least = if self.can_undo() { seconds(self.config.reload_settle) } else { Duration::ZERO };
-        let there = self.processes.values().any(|process| {
+        let there = self.processes.iter().any(|process| {
             process.id.wid == wid && process.life().is_some_and(|life| now.since(life.since) >= least)
         });
-        let retry_at = self.slots.get(&wid).and_then(|slot| slot.retry_at);
+        let retry_at = self.waiting.get(&wid).copied();
         // A replacement that has come and crashed is the back-off's business, not the reload's.
         let waiting = retry_at.is_some_and(|at| at > now);
         // And none comes if the wanted number has become smaller meanwhile.
-        let none = retry_at.is_none() && !self.processes.values().any(|p| p.id.wid == wid && p.holds_slot());
+        let none = retry_at.is_none() && !self.processes.iter().any(|p| p.id.wid == wid && p.holds_slot());
         if none || (there || waiting) && self.hold_until <= now { Arrival::Here } else { Arrival::Awaited }
     }
 
@@ -366,13 +352,13 @@ impl Watcher {
         match &self.phase {
             Phase::Active(Some(Reload::Fresh { .. })) => self
                 .processes
-                .values()
+                .iter()
                 .filter(|process| process.role == Role::Candidate)
                 .filter_map(|process| process.life().map(|life| life.since + settle))
                 .max(),
             Phase::Active(Some(Reload::Sequential { step: Step::Arriving { wid }, .. })) => self
                 .processes
-                .values()
+                .iter()
                 .filter(|process| process.id.wid == *wid)
                 .filter_map(|process| process.life().map(|life| life.since + settle))
                 .max()

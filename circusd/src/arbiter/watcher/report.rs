@@ -51,7 +51,7 @@ impl Watcher {
     /// Processes that were spawned and have not exited, in order of spawn.
     pub fn subjects(&self) -> Vec<StatsSubject> {
         self.processes
-            .values()
+            .iter()
             .filter_map(|process| {
                 let life = process.life()?;
                 Some(StatsSubject {
@@ -66,7 +66,7 @@ impl Watcher {
 
     /// Their pids.
     pub fn pids(&self) -> Vec<i32> {
-        self.processes.values().filter_map(|process| process.life()).map(|life| life.pid).collect()
+        self.processes.iter().filter_map(|process| process.life()).map(|life| life.pid).collect()
     }
 
     pub(super) fn pid_set(&self) -> BTreeSet<i32> {
@@ -75,14 +75,14 @@ impl Watcher {
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.processes.values().filter(|process| process.life().is_some()).count()
+        self.processes.iter().filter(|process| process.life().is_some()).count()
     }
 
     /// Processes that have not exited, with their pids: those being stopped too, since a signal may be what gets a
     /// stubborn one to end.
     pub fn alive(&self) -> Vec<(ProcessId, i32)> {
         self.processes
-            .values()
+            .iter()
             .filter_map(|process| process.life().map(|life| (process.id, life.pid)))
             .collect()
     }
@@ -106,10 +106,10 @@ impl Watcher {
     pub fn why(&self, now: Timestamp) -> Map<String, Value> {
         let exits = self.slots.iter().filter(|(_, slot)| !slot.history.is_empty());
         let slots: Map<String, Value> = exits.map(|(wid, slot)| (wid.to_string(), history(slot))).collect();
-        let waiting = self.slots.iter().filter_map(|(wid, slot)| {
-            let at = slot.retry_at?.max(self.hold_until);
-            let detail = json!({"failures": slot.failures.max(self.failed_spawns), "retry_in": rounded(at.since(now).as_secs_f64())});
-            Some((wid.to_string(), detail))
+        let waiting = self.waiting.iter().map(|(wid, at)| {
+            let failures = self.slots.get(wid).map_or(0, |slot| slot.failures).max(self.failed_spawns);
+            let retry_in = rounded((*at).max(self.hold_until).since(now).as_secs_f64());
+            (wid.to_string(), json!({"failures": failures, "retry_in": retry_in}))
         });
         let backoff: Map<String, Value> = waiting.collect();
         let mut members = Map::new();

@@ -11,7 +11,7 @@ use crate::arbiter::{
     hook::{Occasion, Question},
     id::ProcessId,
     outbox::{Added, Outbox},
-    process::Role,
+    process::{Process, Role},
     slot,
     time::Timestamp,
 };
@@ -29,9 +29,9 @@ impl Watcher {
             About::Signal { process, signal, errand } => {
                 let allowed = matches!(ruling, Ruling::Yes);
                 let policy = end_policy(&self.config);
-                if let Some(process) = self.processes.get_mut(&process) {
+                self.processes.change(process, |process| {
                     process.signal_answered(signal, allowed, errand, &policy, out);
-                }
+                });
                 self.take_wishes(out);
             }
             About::Line(id) => self.line_answered(id, out),
@@ -102,18 +102,17 @@ impl Watcher {
     }
 
     fn spawn_answered(&mut self, id: ProcessId, ruling: Ruling, out: &mut Outbox) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        let role = process.role;
+        let Some(role) = self.processes.get(id).map(|process| process.role) else { return };
         match ruling {
             Ruling::Yes => {
-                process.allowed();
+                self.processes.change(id, Process::allowed);
                 self.not_now = 0;
                 out.spawns.push_back(id);
             }
             Ruling::NotNow => {
                 self.drop_process(id, out);
                 self.hold_until = self.put_off(HookName::BeforeSpawn, out);
-                self.slots.entry(id.wid).or_default().retry_at = Some(self.hold_until);
+                self.waiting.insert(id.wid, self.hold_until);
             }
             Ruling::No(reason) => {
                 self.drop_process(id, out);
@@ -123,19 +122,16 @@ impl Watcher {
     }
 
     pub(super) fn spawned_answered(&mut self, id: ProcessId, ruling: Ruling, out: &mut Outbox) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        let role = process.role;
+        let Some(role) = self.processes.get(id).map(|process| process.role) else { return };
         match ruling {
             Ruling::Yes => self.accept(id, out),
             Ruling::NotNow => {
                 let at = self.put_off(HookName::AfterSpawn, out);
-                if let Some(process) = self.processes.get_mut(&id) {
-                    process.put_on_probation(at);
-                }
+                self.processes.change(id, |process| process.put_on_probation(at));
             }
             Ruling::No(reason) => {
                 // Circus does not tell of the spawn of a process that its hook has turned away.
-                let _untold = process.accepted();
+                let _untold = self.processes.change(id, Process::accepted);
                 self.reload_refused(id);
                 self.end_all(&[id], self.stop_order(false), out);
                 self.refuse(role, reason, out);
