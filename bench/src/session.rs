@@ -204,6 +204,20 @@ impl Drop for Session<'_> {
 pub struct Watch(Vec<OwnedFd>);
 
 impl Watch {
+    /// Waits for the end of any. The moment at which it was seen.
+    ///
+    /// # Errors
+    /// None ends.
+    pub fn wait_first(&self, limit: Duration) -> Result<Moment, Failure> {
+        let mut polled: Vec<PollFd<'_>> =
+            self.0.iter().map(|handle| PollFd::new(handle, PollFlags::IN)).collect();
+        let patience = Timespec::try_from(limit).map_err(|_| Failure::Over(limit))?;
+        if poll(&mut polled, Some(&patience))? == 0 {
+            return Err(Failure::Over(limit));
+        }
+        Ok(Moment::now())
+    }
+
     /// Waits for the end of them all. The moment at which the last one was seen to end.
     ///
     /// # Errors
