@@ -9,6 +9,9 @@ use super::order::Channel;
 /// A line that is longer is passed on in pieces of this size.
 pub(super) const LINE_LIMIT: usize = 64 * 1024;
 
+/// A batch with more memory than this has carried a flood.
+const LARGE: usize = 64 * 1024;
+
 /// Where bytes come from: what a formatted line can say of them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Origin {
@@ -92,6 +95,11 @@ impl Batch {
     /// Whether it has no memory yet.
     pub(super) fn is_bare(&self) -> bool {
         self.bytes.capacity() == 0
+    }
+
+    /// Whether it has more memory than is kept for nothing.
+    pub(super) fn is_large(&self) -> bool {
+        self.bytes.capacity() > LARGE
     }
 
     /// How many stretches are left.

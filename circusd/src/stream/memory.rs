@@ -14,7 +14,7 @@ use circus_common::protocol::Reply;
 use serde_json::{Map, Value};
 
 use super::{
-    batch::{Origin, count_lines},
+    batch::Origin,
     clock::Moment,
     order::LogsQuestion,
     outlet::Lane,
@@ -100,8 +100,7 @@ impl Memory {
     pub(super) fn keep(&mut self, lane: Lane, bytes: &[u8], origin: &Arc<Origin>, now: Moment) {
         let Some(ring) = self.rings.get_mut(&lane) else { return };
         let before = ring.weight();
-        ring.push(bytes, origin, now.wall, self.last + 1);
-        self.last += count_lines(bytes);
+        self.last += ring.push(bytes, origin, now.wall, self.last + 1);
         self.weight = self.weight + ring.weight() - before;
         if self.weight > BUDGET {
             self.make_room();

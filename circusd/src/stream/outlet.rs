@@ -1,6 +1,6 @@
 //! One sink as the plane sees it: what waits for it, who uses it, and what becomes of output it does not take.
 //!
-//! Invariant: no more than [`BOUND`] and one read wait here. Beyond that those who read for it wait, or, if that was
+//! Invariant: no more than the [`bound`] and one read wait here. Beyond that those who read for it wait, or, if that was
 //! asked for, whole lines are dropped and counted.
 
 use std::{
@@ -21,10 +21,18 @@ use super::{
 };
 use crate::arbiter::id::WatcherId;
 
-/// So many bytes wait for a sink before its sources do.
-pub(super) const BOUND: usize = 256 * 1024;
+/// So many bytes may wait for one sink, in any case and at most.
+const BOUNDS: (usize, usize) = (256 * 1024, 1024 * 1024);
+/// And for all together, while that leaves each its least.
+const TOGETHER: usize = 64 * 1024 * 1024;
 /// So many stretches likewise: each costs more than a short line.
 const MOST_STRETCHES: usize = 4096;
+
+/// How many bytes wait for a sink before its sources do, where there are so many sinks. With much of it the plane, the
+/// writer and the process that floods seldom wait for each other.
+pub(super) fn bound(sinks: usize) -> usize {
+    (TOGETHER / sinks.max(1)).clamp(BOUNDS.0, BOUNDS.1)
+}
 
 /// No source has this number.
 const NOBODY: Number = 0;
@@ -111,16 +119,16 @@ impl Outlet {
         }
     }
 
-    /// Takes lines of one source. Says whether some were dropped.
+    /// Takes lines of one source. Says whether some were dropped, because there are `bound` bytes already.
     pub(super) fn accept(
         &mut self,
         source: Number,
         origin: &Arc<Origin>,
         bytes: &[u8],
-        at: Duration,
+        (at, bound): (Duration, usize),
     ) -> bool {
         let Some(last) = bytes.last() else { return false };
-        if self.gone || self.config.on_full == OnFull::Drop && self.is_full() {
+        if self.gone || self.config.on_full == OnFull::Drop && self.is_full(bound) {
             self.dropped += count_lines(bytes);
             if let Some((from, false)) = &mut self.last {
                 // The end of that line may be among what was dropped: nothing may be added to it.
@@ -138,12 +146,12 @@ impl Outlet {
     }
 
     /// Whether those who read for it should wait.
-    pub(super) fn must_wait(&self) -> bool {
-        !self.gone && self.config.on_full == OnFull::Block && self.is_full()
+    pub(super) fn must_wait(&self, bound: usize) -> bool {
+        !self.gone && self.config.on_full == OnFull::Block && self.is_full(bound)
     }
 
-    fn is_full(&self) -> bool {
-        self.left.len() + self.pending.len() >= BOUND || self.pending.stretches() >= MOST_STRETCHES
+    fn is_full(&self, bound: usize) -> bool {
+        self.left.len() + self.pending.len() >= bound || self.pending.stretches() >= MOST_STRETCHES
     }
 
     /// Whether nothing waits to be written.

@@ -15,12 +15,15 @@ use super::{
     Answer, Channel,
     batch::{Batch, Origin},
     clock::Moment,
-    outlet::{Lane, Outlet, Refusal},
+    outlet::{Lane, Outlet, Refusal, bound},
     pool::{PATIENCE, Pool, Return, Work},
     sink::{Key, Sink, build},
     timers::{Due, Number, Timers},
 };
-use crate::arbiter::{effect::Level, id::WatcherId};
+use crate::{
+    arbiter::{effect::Level, id::WatcherId},
+    os::memory,
+};
 
 /// After a refusal a sink is left alone for this long, twice as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -195,11 +198,12 @@ impl Outlets {
         bytes: &[u8],
         now: Moment,
     ) {
+        let bound = bound(self.all.len());
         let Some(outlet) = self.all.get_mut(&number) else { return };
         if outlet.pending.is_bare() {
             outlet.pending = self.spare.pop().unwrap_or_default();
         }
-        let dropped = outlet.accept(source, origin, bytes, now.wall);
+        let dropped = outlet.accept(source, origin, bytes, (now.wall, bound));
         self.touched.insert(number);
         if dropped && !outlet.gone && !std::mem::replace(&mut outlet.losing, true) {
             let text =
@@ -211,8 +215,9 @@ impl Outlets {
 
     /// Whether a source should wait; if so it is named among the resumed when it need not any more.
     pub(super) fn must_wait(&mut self, number: Number, source: Number) -> bool {
+        let bound = bound(self.all.len());
         let Some(outlet) = self.all.get_mut(&number) else { return false };
-        let wait = outlet.must_wait();
+        let wait = outlet.must_wait(bound);
         if wait {
             outlet.waiting.push(source);
         }
@@ -275,9 +280,13 @@ impl Outlets {
         for compression in remarks.compressions {
             self.pool.compress(compression);
         }
+        let bound = bound(self.all.len());
         let Some(outlet) = self.all.get_mut(&number) else { return };
         if batch.is_empty() {
-            if self.spare.len() < SPARE {
+            let flood_is_over = outlet.pending.is_empty() && batch.is_large();
+            if flood_is_over {
+                memory::tidy_later();
+            } else if self.spare.len() < SPARE {
                 self.spare.push(batch);
             }
         } else {
@@ -294,7 +303,7 @@ impl Outlets {
             Err(error) => refused(outlet, sink.as_ref(), &error, now, &mut self.timers),
         };
         outlet.sink = Some(sink);
-        if !outlet.must_wait() {
+        if !outlet.must_wait(bound) {
             self.resumed.extend(std::mem::take(&mut outlet.waiting));
         }
         self.touched.insert(number);

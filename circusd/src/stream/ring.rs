@@ -16,6 +16,8 @@ pub(super) const STRETCH_COST: usize = 64;
 struct Stretch {
     /// The number of its first line.
     first: u64,
+    /// How many it is. Counted once: in a flood that is much of the work.
+    lines: u64,
     length: usize,
     at: Duration,
     origin: Arc<Origin>,
@@ -71,22 +73,24 @@ impl Ring {
         self.gone
     }
 
-    /// Keeps lines, the first of which has the number `first`; what is beyond the bound goes out.
-    pub(super) fn push(&mut self, mut bytes: &[u8], origin: &Arc<Origin>, at: Duration, mut first: u64) {
+    /// Keeps lines, the first of which has the number `first`; what is beyond the bound goes out. Says how many lines
+    /// these were.
+    pub(super) fn push(&mut self, bytes: &[u8], origin: &Arc<Origin>, at: Duration, first: u64) -> u64 {
         let room = self.bound.saturating_sub(STRETCH_COST);
-        if bytes.is_empty() || room == 0 {
-            return;
+        let excess = bytes.len().saturating_sub(room);
+        let (skipped, kept) = if excess == 0 { bytes.split_at(0) } else { split_at_line(bytes, excess) };
+        let (before, lines) = (count_lines(skipped), count_lines(kept));
+        if before > 0 {
+            self.gone = self.gone.max(first + before - 1);
         }
-        if let Some(excess) = bytes.len().checked_sub(room).filter(|excess| *excess > 0) {
-            let (skipped, kept) = split_at_line(bytes, excess);
-            first += count_lines(skipped);
-            self.gone = self.gone.max(first.saturating_sub(1));
-            bytes = kept;
+        if !kept.is_empty() {
+            self.evict_to(self.bound.saturating_sub(STRETCH_COST + kept.len()));
+            self.reserve(kept.len());
+            self.bytes.extend(kept);
+            let (first, length) = (first + before, kept.len());
+            self.stretches.push_back(Stretch { first, lines, length, at, origin: Arc::clone(origin) });
         }
-        self.evict_to(self.bound - STRETCH_COST - bytes.len());
-        self.reserve(bytes.len());
-        self.bytes.extend(bytes);
-        self.stretches.push_back(Stretch { first, length: bytes.len(), at, origin: Arc::clone(origin) });
+        before + lines
     }
 
     /// Grows twofold, but never past the bound.
@@ -113,8 +117,9 @@ impl Ring {
             };
             let (skipped, kept) = split_at_line(stretch, excess);
             let (skipped_length, kept_length) = (skipped.len(), kept.len());
-            let lines = count_lines(skipped);
+            let lines = if kept.is_empty() { front.lines } else { count_lines(skipped) };
             front.first += lines;
+            front.lines -= lines;
             front.length = kept_length;
             self.gone = self.gone.max(front.first.saturating_sub(1));
             self.bytes.drain(..skipped_length);
@@ -206,9 +211,10 @@ mod tests {
             let mut ring = Ring::new(bound);
             let (mut seq, mut all) = (1, Vec::new());
             for push in &pushes {
-                ring.push(push, &origin(), Duration::ZERO, seq);
+                let counted = ring.push(push, &origin(), Duration::ZERO, seq);
                 let mut lines: Vec<_> = push.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
                 if push.ends_with(b"\n") { lines.pop(); }
+                prop_assert_eq!(counted, lines.len() as u64);
                 for line in lines { all.push((seq, String::from_utf8(line).unwrap())); seq += 1; }
                 prop_assert!(ring.weight() <= bound);
             }
