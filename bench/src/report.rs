@@ -49,8 +49,7 @@ Measured on 2 cores with `perf`, `perf sched` and `/proc/PID/smaps`.
 
 - *SIGKILL to its replacement*: most of the time is the old process' end and the new one's exec, alike for all. The bare
   loop spawns on the thread that has seen the end. circusd hands the spawn to another thread, because an exec waits for
-  the file system and the thread that decides must not; so one more idle core has to wake up. It also decides, writes a
-  line to the log and publishes an event, of which the line and the event come first.
+  the file system and the thread that decides must not; so one more idle core has to wake up.
 - *`start`*: the same hand-over, but the cores are busy and nobody has to wake up; what differs is within the noise.
 - *`stop`*: before the first signal circusd looks for the descendants of all processes (a pass over `/proc`, 10 to 20 ms),
   because afterwards nobody can tell whose they were; the others leave them behind. The entries of `/proc` that this makes

@@ -290,7 +290,8 @@ impl Daemon {
         let inputs = iter::once(input).chain(exits.into_iter().flatten());
         let told = inputs.inspect(|input| debug!("{}", trace::input(input)));
         let now = self.clock.now();
-        let effects = self.arbiter.handle_together(now, told);
+        let mut effects = self.arbiter.handle_together(now, told);
+        spawns_first(&mut effects);
         // A hook may ask for what waits for the hook itself.
         let started = if asked.is_some_and(|request| !Hooks::is_own(request)) {
             unborn::started(&effects)
@@ -433,6 +434,14 @@ impl Daemon {
         self.live.keep(self.signals, released, kept);
         self.live
     }
+}
+
+/// A spawn does not wait for what is only told: whoever reads it reads it a little later, and in the same order.
+fn spawns_first(effects: &mut [Effect]) {
+    let is_spawn = |effect: &Effect| matches!(effect, Effect::Spawn { .. });
+    let is_told = |effect: &Effect| matches!(effect, Effect::Note(_) | Effect::Publish(_));
+    let free = effects.iter().take_while(|effect| is_spawn(effect) || is_told(effect)).count();
+    effects[..free].sort_by_key(|effect| !is_spawn(effect));
 }
 
 /// Ends what a killed circusd left behind, before the first start: said before, since it may take its time.
