@@ -177,7 +177,9 @@ fn own_table(orders: &Orders<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let (first, unshare) = (c_long::from(orders.unneeded), c_long::from(libc::CLOSE_RANGE_UNSHARE));
-    call(Step::Descriptors, [libc::SYS_close_range, first, c_long::from(u32::MAX), unshare, 0])
+    let own = call(Step::Descriptors, [libc::SYS_close_range, first, c_long::from(u32::MAX), unshare, 0]);
+    // A kernel that knows the call, and not this way of it: a copy of the whole table will do.
+    own.or_else(|_| call(Step::Descriptors, [libc::SYS_unshare, c_long::from(libc::CLONE_FILES), 0, 0, 0]))
 }
 
 /// Whether [`own_table`] can be had here: since Linux 5.9, and where no container forbids it.
