@@ -67,6 +67,8 @@ pub(super) struct Outlet {
     pub(super) left: Batch,
     /// What came since.
     pub(super) pending: Batch,
+    /// How many bytes were given to the writer that has the sink, or had it last.
+    pub(super) given: usize,
     /// Who uses it, and whether the watcher runs.
     pub(super) lanes: BTreeMap<Lane, bool>,
     /// How many pipes lead here.
@@ -106,6 +108,7 @@ impl Outlet {
             helper: None,
             left: Batch::default(),
             pending: Batch::default(),
+            given: 0,
             lanes: BTreeMap::new(),
             sources: 0,
             waiting: Vec::new(),
@@ -192,6 +195,7 @@ impl Outlet {
             self.left = std::mem::take(&mut self.pending);
         }
         let batch = if work == Work::Write { std::mem::take(&mut self.left) } else { Batch::default() };
+        self.given = batch.len();
         Some(Errand { outlet: self.number, sink, work, batch, replaces, helper: self.helper.take() })
     }
 

@@ -25,7 +25,7 @@ use crate::{
     os::memory,
 };
 
-/// After a refusal a sink is left alone for this long, twice as long after each further one.
+/// After a refusal a sink is left alone for this long, twice as long after each further one that takes nothing.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// But never longer than this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -417,7 +417,9 @@ fn refused(
         outlet.give_up();
         return Some((Level::Warning, text));
     }
-    let pause = outlet.refusal.as_ref().map_or(FIRST_PAUSE, |refusal| refusal.pause * 2).min(LONGEST_PAUSE);
+    // One that has taken something takes more soon: a pipe's reader is slower than we, and not gone.
+    let stuck = outlet.refusal.as_ref().filter(|_| outlet.left.len() >= outlet.given);
+    let pause = stuck.map_or(FIRST_PAUSE, |refusal| refusal.pause * 2).min(LONGEST_PAUSE);
     let retry_at = now.mono + pause;
     outlet.refusal = Some(Refusal { retry_at: Some(retry_at), pause });
     timers.set(retry_at, Due::Retry(outlet.number));

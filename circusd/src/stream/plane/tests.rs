@@ -473,8 +473,11 @@ fn with_drop_a_process_never_waits_and_losses_are_counted() {
     named_pipe(&path);
     rig.configure(WEB, &json!({"filename": path.to_str().unwrap(), "on_full": "drop"}));
     let (process, mut write) = rig.attach(WEB);
-    // Far more than all buffers together, through a pipe that would block us.
     let line = [&[b'x'; 99][..], b"\n"].concat();
+    // Lines may be dropped before the writer has had its first turn: only then does it go on later.
+    write.write_all(&line).unwrap();
+    rig.noted("cannot write");
+    // Far more than all buffers together, through a pipe that would block us.
     for _ in 0..100 {
         write.write_all(&line.repeat(1000)).unwrap();
     }
