@@ -116,8 +116,9 @@ impl Grace {
             return;
         }
         let asked = self.asked.get(&process).map(|(at, _)| *at);
-        // Where `after_signal` hears of signals, what was sent is told later.
-        let any = self.sent.iter().filter(|((of, _), _)| hears && *of == process);
+        // Where `after_signal` hears of signals, what was sent is told later. That it does is seen at its first signal,
+        // with which a member may be killed in one breath.
+        let any = self.sent.iter().filter(|((of, _), (_, last))| *of == process && (hears || *last == now));
         let any = any.map(|(_, (first, _))| *first);
         let since = asked.into_iter().chain(self.ended.get(&process).copied()).chain(any).min();
         hold!(
