@@ -143,6 +143,10 @@ impl Watcher {
         let late = self.calls.iter().filter(|(_, call)| call.until.is_some_and(|until| until <= now));
         let late: Vec<HookId> = late.map(|(id, _)| *id).collect();
         for id in late {
+            // What follows from one may have taken back another.
+            if !self.calls.contains_key(&id) {
+                continue;
+            }
             out.push(Effect::CancelHook { hook: id });
             let text = format!("timed out after {} s (hook_timeout)", self.config.hook_timeout);
             self.hook_done(id, HookAnswer::plain(Verdict::Failed(text)), out);
