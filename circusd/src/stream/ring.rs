@@ -81,6 +81,8 @@ impl Ring {
         let (skipped, kept) = if excess == 0 { bytes.split_at(0) } else { split_at_line(bytes, excess) };
         let (before, lines) = (count_lines(skipped), count_lines(kept));
         if before > 0 {
+            // What is older than a line that goes out goes before it.
+            self.evict_to(0);
             self.gone = self.gone.max(first + before - 1);
         }
         if !kept.is_empty() {
@@ -191,6 +193,14 @@ mod tests {
         ring.push(&flood, &origin(), Duration::ZERO, 1);
         assert_eq!(texts(&mut ring, 0), [(999, "line".to_owned()), (1000, "line".to_owned())]);
         assert!(ring.bytes.capacity() <= 2 * ring.bound);
+    }
+
+    #[test]
+    fn nothing_older_is_kept_than_a_line_that_is_too_long() {
+        let mut ring = Ring::new(STRETCH_COST + 36);
+        ring.push(b"old\n", &origin(), Duration::ZERO, 1);
+        assert_eq!(ring.push(&[b'x'; 40], &origin(), Duration::ZERO, 2), 1);
+        assert_eq!((texts(&mut ring, 0), ring.gone(), ring.weight()), (Vec::new(), 2, 0));
     }
 
     #[test]
