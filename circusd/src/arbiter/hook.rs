@@ -193,6 +193,16 @@ pub(super) enum Telling {
     Event(Happening),
 }
 
+impl Telling {
+    /// Whether it is where the telling of an end begins.
+    pub const fn is_end(&self) -> bool {
+        match self {
+            Self::Hook(hook, _) => matches!(hook, HookName::BeforeReap),
+            Self::Event(happening) => matches!(happening, Happening::Reap { .. }),
+        }
+    }
+}
+
 /// What a hook is told about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Occasion {

@@ -261,6 +261,17 @@ impl Process {
         !matches!(self.state, State::Lingering { after: After::Suspect { .. }, .. })
     }
 
+    /// Whether it is to end and has not been sent a signal yet: it is being spawned, its members are looked for, or a
+    /// hook is asked.
+    pub const fn awaits_signal(&self) -> bool {
+        match self.state {
+            State::Spawning { end } => end.is_some(),
+            State::Ending { stage, .. } => matches!(stage, Stage::Surveying | Stage::Announced),
+            State::Vetting | State::Queued | State::Probation { .. } => false,
+            State::Running(_) | State::Lingering { .. } => false,
+        }
+    }
+
     /// Takes back the promise to fill its slot again.
     pub fn do_not_refill(&mut self) {
         match &mut self.state {

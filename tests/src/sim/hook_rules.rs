@@ -42,6 +42,8 @@ pub(super) struct HookRules {
     hearing: BTreeSet<WatcherId>,
     /// Watchers whose `before_stop` was asked, and which were not started since.
     stopping: BTreeSet<WatcherId>,
+    /// Watchers that have the hook `before_stop` and end their processes now, and whether a reap was told since.
+    ending: BTreeMap<WatcherId, bool>,
     pids: BTreeMap<ProcessId, i32>,
     /// Processes that `after_spawn` has not accepted.
     unaccepted: BTreeSet<ProcessId>,
@@ -108,6 +110,22 @@ impl HookRules {
         })
     }
 
+    /// Whether a hook is asked about a signal to whichever process of this watcher.
+    pub fn is_signalling(&self, watcher: WatcherId) -> bool {
+        self.open.iter().any(|(id, asked)| id.watcher == watcher && asked.signal.is_some())
+    }
+
+    /// A reap is told.
+    pub fn reaped(&mut self, watcher: WatcherId) {
+        self.ending.entry(watcher).and_modify(|reaped| *reaped = true);
+    }
+
+    /// The first kill of a process is told.
+    pub fn killed(&self, now: Duration, process: ProcessId) {
+        let late = self.ending.get(&process.watcher) == Some(&true);
+        hold!(KillsFirst, !late, "{now:?}: the kill of {process} is told after a reap of the same stop");
+    }
+
     /// The latest signal to this pid that `after_signal` was told of, if the watcher has that hook.
     pub fn heard(&self, watcher: WatcherId, pid: i32) -> Option<Signal> {
         self.heard.get(&(watcher, pid)).copied()
@@ -153,6 +171,7 @@ impl HookRules {
             HookName::BeforeStart => _ = self.starts.insert(id.watcher, yes),
             HookName::BeforeSpawn if yes => *self.spawns.entry(id.watcher).or_default() += 1,
             HookName::AfterSpawn if yes => _ = process.map(|process| self.unaccepted.remove(&process)),
+            HookName::BeforeStop => _ = self.ending.insert(id.watcher, false),
             HookName::BeforeSignal => {
                 if yes && let Some(signal) = asked.signal {
                     let allowed = (i64::from(asked.pid), i64::from(signal.number()));
@@ -281,6 +300,7 @@ impl HookRules {
         let ids = self.names.iter().filter(|(_, name)| *name == watcher).map(|(id, _)| *id);
         for id in ids {
             self.stopping.remove(&id);
+            self.ending.remove(&id);
             if self.changed.contains(watcher) {
                 self.starts.remove(&id);
                 self.spawns.remove(&id);

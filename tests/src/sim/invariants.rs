@@ -234,6 +234,9 @@ impl Invariants {
                 for process in processes {
                     let late = self.forgotten.contains(process);
                     hold!(ForgetOnce, !late, "{process} is surveyed after it was forgotten");
+                    if self.running.contains(process) {
+                        self.lives.surveyed(*process);
+                    }
                 }
             }
             Effect::Forget { process } => {
@@ -277,7 +280,7 @@ impl Invariants {
     /// All effects of an input were seen.
     pub(super) fn after(&mut self, now: Duration) {
         self.streams.begun = true;
-        self.lives.after(now, &self.hooks);
+        self.lives.after(now, &self.spawning, &self.hooks);
         self.hooks.after(now);
         self.grace.in_time(now, &self.watcher_of, &self.hooks);
     }
@@ -390,6 +393,7 @@ impl Invariants {
         let asked = self.grace.is_asked(process);
         hold!(Expected, expected || !asked, "{now:?}: {pid} was asked to end, so its end is expected");
         self.grace.closed(process);
+        self.hooks.reaped(process.watcher);
         self.pace.reaped(now, ended, watcher, process, expected);
     }
 

@@ -40,7 +40,9 @@ rules! {
     SpawnTold "spawn-told"
         "Each spawn that succeeded is published in the same breath or when after_spawn has accepted it, unless the process was released.";
     ReapTold "reap-told"
-        "Each exit is published once, in the same breath or when the hook that is asked about the process has answered, and before the watcher's `stop`.";
+        "Each exit is published once, in the same breath or when the hook that is asked about the process has answered or the kills of a stop are told, and before the watcher's `stop`.";
+    KillsFirst "kills-first"
+        "Of a stop every first kill is told before the first reap.";
     NoSignalToDead "no-signal-to-the-dead"
         "No signal is emitted for a process whose exit was handled, nor for a member known to be gone.";
     Grace "grace"

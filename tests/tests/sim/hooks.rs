@@ -286,6 +286,32 @@ fn before_stop_delays_the_end_and_nothing_is_started_meanwhile() {
 }
 
 #[test]
+fn the_kills_of_a_stop_are_told_before_its_reaps_however_late_a_hook_allows_one() {
+    let mut sim = with_hooks("numprocesses = 2\nhooks.before_signal = m.f\nhooks.before_reap = m.f\n");
+    sim.ask(&named("start"));
+    sim.forget_events();
+    let first = sim.pids("web")[0];
+    sim.hooks.behave("web", "before_signal", slow(Verdict::Yes, millis(1000)));
+    sim.request(&json!({"command": "kill", "properties": {"name": "web", "pid": first}}).to_string());
+    sim.settle();
+    sim.hooks.behave("web", "before_signal", slow(Verdict::Yes, millis(3000)));
+    sim.request(&named("stop"));
+    sim.advance(millis(2000));
+    assert_eq!(sim.history("web"), ["hook_success before_signal", "kill"]);
+    sim.advance(millis(2000));
+    let rest = [
+        "hook_success before_signal",
+        "kill",
+        "hook_success before_reap",
+        "reap(-15)",
+        "hook_success before_reap",
+        "reap(-15)",
+        "stop",
+    ];
+    assert_eq!(sim.history("web")[2..], rest);
+}
+
+#[test]
 fn not_now_is_asked_again_with_growing_pauses_until_it_is_yes() {
     let mut sim = with_hooks("hooks.before_start = m.f\n");
     sim.hooks.answer("web", "before_start", Verdict::NotNow);

@@ -1,13 +1,14 @@
-//! What is told of one process, in order: a hook that is asked holds back what comes after it, and nothing else.
+//! What is told of one process, in order: a hook that is asked holds back what comes after it, and a stop holds back
+//! every reap until all its kills are told.
 //!
 //! So the exit of a process is reaped, and its slot filled, while its `reap` event still waits for `before_reap`,
 //! and yet no subscriber sees a `reap` before the `kill`.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use circus_common::{Signal, config::HookName};
+use circus_common::{Signal, config::HookName, protocol::Happening};
 
-use super::{Watcher, end_policy, hooks::About};
+use super::{Phase, Watcher, end_policy, hooks::About};
 use crate::arbiter::{
     hook::{Errand, Occasion, Telling, Wish},
     id::ProcessId,
@@ -20,6 +21,14 @@ pub(super) struct Line {
     waiting: VecDeque<Telling>,
     /// Whether a hook is asked.
     is_held: bool,
+}
+
+impl Line {
+    /// Whether a kill is next, or waits for nothing but its hook.
+    fn owes_kill(&self) -> bool {
+        let mut before_the_end = self.waiting.iter().take_while(|telling| !telling.is_end());
+        before_the_end.any(|telling| matches!(telling, Telling::Event(Happening::Kill { .. })))
+    }
 }
 
 impl Watcher {
@@ -43,9 +52,11 @@ impl Watcher {
     }
 
     fn advance_line(&mut self, id: ProcessId, out: &mut Outbox) {
-        while let Some(line) = self.lines.get_mut(&id)
+        while let Some(line) = self.lines.get(&id)
             && !line.is_held
+            && !(line.waiting.front().is_some_and(Telling::is_end) && self.owes_kills())
         {
+            let Some(line) = self.lines.get_mut(&id) else { break };
             match line.waiting.pop_front() {
                 Some(Telling::Event(happening)) => out.publish(&self.config.name, happening),
                 Some(Telling::Hook(hook, occasion)) => {
@@ -60,6 +71,22 @@ impl Watcher {
         if self.lines.is_empty() {
             // An empty map keeps its first node.
             self.lines = BTreeMap::new();
+        }
+    }
+
+    /// Whether it is being stopped and not every kill of that was told: no reap is told before.
+    fn owes_kills(&self) -> bool {
+        let stopping = matches!(self.phase, Phase::Stopping);
+        stopping && (self.processes.unsignalled() > 0 || self.lines.values().any(Line::owes_kill))
+    }
+
+    /// Goes on with the reaps that have waited for the kills of others.
+    pub(super) fn tell_held_ends(&mut self, out: &mut Outbox) {
+        if self.lines.is_empty() || self.owes_kills() {
+            return;
+        }
+        for id in self.lines.keys().copied().collect::<Vec<_>>() {
+            self.advance_line(id, out);
         }
     }
 

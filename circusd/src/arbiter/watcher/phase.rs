@@ -72,6 +72,7 @@ impl Watcher {
     }
 
     pub(super) fn step_stopping(&mut self, out: &mut Outbox) -> bool {
+        self.tell_held_ends(out);
         if !self.processes.is_empty() || !self.lines.is_empty() {
             return false;
         }

@@ -17,6 +17,7 @@ pub(super) struct Roster {
     staying: usize,
     returning: usize,
     arriving: usize,
+    unsignalled: usize,
     /// When time alone changes something about a process.
     moments: BTreeSet<(Timestamp, ProcessId)>,
 }
@@ -27,6 +28,7 @@ struct Traits {
     staying: bool,
     returning: bool,
     arriving: bool,
+    unsignalled: bool,
     moment: Option<Timestamp>,
 }
 
@@ -38,6 +40,7 @@ impl Traits {
             staying: counts && staying,
             returning: counts && !staying && process.will_be_refilled(),
             arriving: process.is_arriving(),
+            unsignalled: process.awaits_signal(),
             moment: process.next_deadline().or(process.question_due()),
         }
     }
@@ -57,6 +60,11 @@ impl Roster {
     /// Those whose spawn is wanted and not decided, or not accepted yet.
     pub const fn arriving(&self) -> usize {
         self.arriving
+    }
+
+    /// Those that are to end and have not been sent a signal yet.
+    pub const fn unsignalled(&self) -> usize {
+        self.unsignalled
     }
 
     /// Those whose moment has come, in order of spawn.
@@ -147,6 +155,7 @@ impl Roster {
         self.staying += usize::from(traits.staying);
         self.returning += usize::from(traits.returning);
         self.arriving += usize::from(traits.arriving);
+        self.unsignalled += usize::from(traits.unsignalled);
         self.moments.extend(traits.moment.map(|at| (at, id)));
     }
 
@@ -154,6 +163,7 @@ impl Roster {
         self.staying -= usize::from(traits.staying);
         self.returning -= usize::from(traits.returning);
         self.arriving -= usize::from(traits.arriving);
+        self.unsignalled -= usize::from(traits.unsignalled);
         if let Some(at) = traits.moment {
             self.moments.remove(&(at, id));
         }
@@ -208,8 +218,14 @@ mod tests {
                 _ => _ = roster.change(id, |process| process.surveyed(&[], &policy, &mut out)),
             }
             let count = |is: fn(&Traits) -> bool| roster.iter().map(Traits::of).filter(is).count();
-            let counted = (count(|it| it.staying), count(|it| it.returning), count(|it| it.arriving));
-            assert_eq!((roster.staying(), roster.returning(), roster.arriving()), counted, "step {step}");
+            let counted = [
+                count(|it| it.staying),
+                count(|it| it.returning),
+                count(|it| it.arriving),
+                count(|it| it.unsignalled),
+            ];
+            let counts = [roster.staying(), roster.returning(), roster.arriving(), roster.unsignalled()];
+            assert_eq!(counts, counted, "step {step}");
             let moments =
                 || roster.iter().filter_map(|process| Some((Traits::of(process).moment?, process.id)));
             let due: Vec<ProcessId> =

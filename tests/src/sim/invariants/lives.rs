@@ -21,6 +21,8 @@ struct Life {
     pid: i32,
     /// Whether its spawn was told.
     told: bool,
+    /// Whether a kill was told.
+    killed: bool,
     ended: Option<Duration>,
 }
 
@@ -28,25 +30,34 @@ struct Life {
 #[derive(Debug, Default)]
 pub(super) struct Lives {
     of: BTreeMap<ProcessId, Life>,
+    /// Those that were looked at before they are ended.
+    looked_at: BTreeSet<ProcessId>,
     /// Those of which something should have been told already.
     owing: BTreeSet<ProcessId>,
 }
 
 impl Lives {
     pub(super) fn spawned(&mut self, process: ProcessId, pid: i32) {
-        self.of.insert(process, Life { pid, told: false, ended: None });
+        self.of.insert(process, Life { pid, told: false, killed: false, ended: None });
         self.owing.insert(process);
     }
 
     pub(super) fn exited(&mut self, now: Duration, process: ProcessId) {
         if let Some(life) = self.of.get_mut(&process) {
             life.ended = Some(now);
+            self.looked_at.remove(&process);
             self.owing.insert(process);
         }
     }
 
+    /// The members of a process are looked for, which runs: it is about to be ended.
+    pub(super) fn surveyed(&mut self, process: ProcessId) {
+        self.looked_at.insert(process);
+    }
+
     /// Nothing more is told of it.
     pub(super) fn released(&mut self, process: ProcessId) {
+        self.looked_at.remove(&process);
         self.of.remove(&process);
         self.owing.remove(&process);
     }
@@ -71,12 +82,17 @@ impl Lives {
     }
 
     /// A kill of this pid, which is no member's: whose it is.
-    pub(super) fn kill_told(&self, now: Duration, pid: i32, hooks: &HookRules) -> Option<ProcessId> {
+    pub(super) fn kill_told(&mut self, now: Duration, pid: i32, hooks: &HookRules) -> Option<ProcessId> {
         let process = self.find(pid);
         hold!(LegalEvents, process.is_some(), "{now:?}: {pid} is killed and does not live");
         let process = process?;
-        let told = self.of.get(&process)?.told || hooks.withholds(process);
+        let life = self.of.get_mut(&process)?;
+        let told = life.told || hooks.withholds(process);
         hold!(LegalEvents, told, "{now:?}: {pid} is killed and was not spawned");
+        if !std::mem::replace(&mut life.killed, true) {
+            hooks.killed(now, process);
+        }
+        self.looked_at.remove(&process);
         Some(process)
     }
 
@@ -111,13 +127,16 @@ impl Lives {
         hold!(HookOrder, untold == wanted, "{id}: {} is asked about {pid}; untold: {untold}", order.hook);
     }
 
-    /// All that follows from an input was seen: what is not told by now is held up by a hook.
-    pub(super) fn after(&self, now: Duration, hooks: &HookRules) {
+    /// All that follows from an input was seen: what is not told by now is held up by a hook, or by a stop whose kills
+    /// are not all told.
+    pub(super) fn after(&self, now: Duration, spawning: &BTreeSet<ProcessId>, hooks: &HookRules) {
         for process in &self.owing {
             let Some(life) = self.of.get(process) else { continue };
             if life.ended.is_some() {
-                let asked = hooks.is_asked_about(process.watcher, life.pid);
-                hold!(ReapTold, asked, "{now:?}: the end of {process} is not told");
+                let watcher = process.watcher;
+                let asked = hooks.is_asked_about(watcher, life.pid) || hooks.is_signalling(watcher);
+                let killing = self.looked_at.iter().chain(spawning).any(|other| other.watcher == watcher);
+                hold!(ReapTold, asked || killing, "{now:?}: the end of {process} is not told");
             } else {
                 hold!(SpawnTold, hooks.withholds(*process), "{now:?}: the spawn of {process} is not told");
             }
