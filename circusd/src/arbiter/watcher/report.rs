@@ -75,7 +75,7 @@ impl Watcher {
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.processes.iter().filter(|process| process.life().is_some()).count()
+        self.processes.living()
     }
 
     /// Processes that have not exited, with their pids: those being stopped too, since a signal may be what gets a

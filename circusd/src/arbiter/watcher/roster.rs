@@ -14,6 +14,7 @@ use crate::arbiter::{
 pub(super) struct Roster {
     // Boxed: a map of one entry takes the room of eleven, and most watchers have one process.
     all: BTreeMap<ProcessId, Box<Process>>,
+    living: usize,
     staying: usize,
     returning: usize,
     arriving: usize,
@@ -25,6 +26,7 @@ pub(super) struct Roster {
 /// What is counted of one process.
 #[derive(Clone, Copy, PartialEq)]
 struct Traits {
+    living: bool,
     staying: bool,
     returning: bool,
     arriving: bool,
@@ -37,6 +39,7 @@ impl Traits {
         let counts = process.role != Role::Outgoing;
         let staying = process.is_staying();
         Self {
+            living: process.life().is_some(),
             staying: counts && staying,
             returning: counts && !staying && process.will_be_refilled(),
             arriving: process.is_arriving(),
@@ -47,6 +50,11 @@ impl Traits {
 }
 
 impl Roster {
+    /// Those that were spawned and have not exited.
+    pub const fn living(&self) -> usize {
+        self.living
+    }
+
     /// Those there or coming and not asked to end, but for what a reload is about to replace.
     pub const fn staying(&self) -> usize {
         self.staying
@@ -152,6 +160,7 @@ impl Roster {
     }
 
     fn note(&mut self, id: ProcessId, traits: Traits) {
+        self.living += usize::from(traits.living);
         self.staying += usize::from(traits.staying);
         self.returning += usize::from(traits.returning);
         self.arriving += usize::from(traits.arriving);
@@ -160,6 +169,7 @@ impl Roster {
     }
 
     fn forget(&mut self, id: ProcessId, traits: Traits) {
+        self.living -= usize::from(traits.living);
         self.staying -= usize::from(traits.staying);
         self.returning -= usize::from(traits.returning);
         self.arriving -= usize::from(traits.arriving);
@@ -219,12 +229,19 @@ mod tests {
             }
             let count = |is: fn(&Traits) -> bool| roster.iter().map(Traits::of).filter(is).count();
             let counted = [
+                count(|it| it.living),
                 count(|it| it.staying),
                 count(|it| it.returning),
                 count(|it| it.arriving),
                 count(|it| it.unsignalled),
             ];
-            let counts = [roster.staying(), roster.returning(), roster.arriving(), roster.unsignalled()];
+            let counts = [
+                roster.living(),
+                roster.staying(),
+                roster.returning(),
+                roster.arriving(),
+                roster.unsignalled(),
+            ];
             assert_eq!(counts, counted, "step {step}");
             let moments =
                 || roster.iter().filter_map(|process| Some((Traits::of(process).moment?, process.id)));
