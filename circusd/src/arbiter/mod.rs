@@ -417,7 +417,10 @@ impl Arbiter {
                     return;
                 }
                 if campaign.going.remove(&watcher) {
-                    campaign.hold_until = self.out.now.mono + warmup;
+                    // As in Circus, between starts only: a reload starts nothing that was not there.
+                    if campaign.kind == Kind::Start {
+                        campaign.hold_until = self.out.now.mono + warmup;
+                    }
                     if let Some(pending) = campaign.pending {
                         self.part(pending, &name, outcome);
                     }

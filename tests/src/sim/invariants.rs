@@ -74,6 +74,8 @@ pub(super) struct Invariants {
     keeping: BTreeSet<String>,
     /// `on_demand` watchers, and whether somebody has connected since they were stopped.
     called: BTreeMap<String, bool>,
+    /// All watchers that were `on_demand` at the beginning.
+    on_demand: BTreeSet<String>,
     /// Watchers that were removed with `nostop`.
     given_away: BTreeSet<String>,
     streams: Streams,
@@ -84,6 +86,7 @@ impl Invariants {
     pub(super) fn new(config: &Config) -> Self {
         let keeping = config.watchers.iter().filter(|watcher| watcher.orphans == Orphans::Keep);
         let on_demand = config.watchers.iter().filter(|watcher| watcher.on_demand);
+        let on_demand = on_demand.map(|watcher| watcher.name.to_lowercase());
         Self {
             requests: BTreeMap::new(),
             spawning: BTreeSet::new(),
@@ -104,7 +107,8 @@ impl Invariants {
             pace: Pace::new(config),
             deadlines: (Duration::ZERO, 0),
             keeping: keeping.map(|watcher| watcher.name.to_lowercase()).collect(),
-            called: on_demand.map(|watcher| (watcher.name.to_lowercase(), false)).collect(),
+            called: on_demand.clone().map(|name| (name, false)).collect(),
+            on_demand: on_demand.collect(),
             given_away: BTreeSet::new(),
             streams: Streams::default(),
             hooks: HookRules::new(config),
@@ -363,6 +367,8 @@ impl Invariants {
             }
             Happening::Reload => {
                 let started = just_stopped || self.started.contains(watcher);
+                // One that waits for a connection is ready for it again.
+                let started = started || self.on_demand.contains(watcher);
                 hold!(LegalEvents, started, "{now:?}: {watcher} is reloaded but not started");
                 // Others may have waited for their turn.
                 self.pace.disturbed(now);

@@ -52,7 +52,7 @@ rules! {
     KillInTime "kill-in-time"
         "Who was asked to end and has not by the end of the longest grace that was allowed gets SIGKILL then.";
     LegalEvents "legal-events"
-        "Spawn before reap, one of each for a life; no kill after the reap; start and stop by turns; a reload only of what has started.";
+        "Spawn before reap, one of each for a life; no kill after the reap; start and stop by turns; a reload only of what has started or waits for a connection.";
     Expected "expected"
         "The end of whoever was asked to end is expected.";
     StopIsEnd "stop-is-end"

@@ -312,6 +312,51 @@ fn the_kills_of_a_stop_are_told_before_its_reaps_however_late_a_hook_allows_one(
 }
 
 #[test]
+fn a_sequential_reload_waits_for_after_spawn_before_it_takes_the_next() {
+    let mut sim = with_hooks("numprocesses = 2\nwarmup_delay = 1\nhooks.after_spawn = m.f\n");
+    sim.request(&named("start"));
+    sim.advance(millis(5000));
+    sim.forget_events();
+    sim.hooks.behave("web", "after_spawn", slow(Verdict::Yes, millis(2000)));
+    let reload =
+        json!({"command": "reload", "properties": {"name": "web", "sequential": true, "waiting": true}});
+    let reload = sim.request(&reload.to_string());
+    let first = ["kill", "reap(-15)", "hook_success after_spawn", "spawn"];
+    sim.advance(millis(2900));
+    // The hook has said yes after two seconds, and the pause is one.
+    assert_eq!(sim.history("web"), first);
+    sim.advance(millis(2900));
+    assert_eq!(sim.history("web"), [first, first].concat());
+    sim.advance(millis(1000));
+    assert_eq!(sim.history("web").last().map(String::as_str), Some("reload"));
+    assert!(sim.reply(reload).is_some());
+}
+
+#[test]
+fn a_no_in_a_sequential_reload_stops_the_watcher() {
+    let mut sim = with_hooks("numprocesses = 2\nhooks.after_spawn = m.f\n");
+    sim.ask(&named("start"));
+    sim.forget_events();
+    sim.hooks.answer("web", "after_spawn", Verdict::No);
+    let reload =
+        json!({"command": "reload", "properties": {"name": "web", "sequential": true, "waiting": true}});
+    sim.ask(&reload.to_string());
+    assert_eq!(sim.state("web"), "stopped");
+    let history = sim.history("web");
+    assert_eq!(history[history.len() - 2..], ["stop", "reload"]);
+}
+
+#[test]
+fn why_tells_that_a_hook_says_not_now() {
+    let mut sim = with_hooks("hooks.before_start = m.f\n");
+    sim.hooks.answer("web", "before_start", Verdict::NotNow);
+    sim.request(&named("start"));
+    sim.advance(millis(1000));
+    let Reply::Ok(why) = sim.ask(&named("why")) else { panic!("no answer") };
+    assert_eq!(why["errors"], json!(["before_start said not now"]));
+}
+
+#[test]
 fn not_now_is_asked_again_with_growing_pauses_until_it_is_yes() {
     let mut sim = with_hooks("hooks.before_start = m.f\n");
     sim.hooks.answer("web", "before_start", Verdict::NotNow);

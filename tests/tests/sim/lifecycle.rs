@@ -243,6 +243,17 @@ fn the_global_warmup_delay_follows_each_watcher() {
 }
 
 #[test]
+fn the_global_warmup_delay_is_not_between_reloads() {
+    let text = "[circus]\nwarmup_delay = 2\n[watcher:a]\ncmd = a\n[watcher:b]\ncmd = b\n";
+    let mut sim = Sim::start(text);
+    sim.advance(secs(5));
+    sim.forget_events();
+    let reload = sim.request(r#"{"command": "reload", "properties": {"waiting": true}}"#);
+    sim.advance(Duration::from_millis(100));
+    assert_eq!(sim.reply(reload), Some(Reply::ok()));
+}
+
+#[test]
 fn a_bad_file_changes_nothing_and_a_good_one_only_what_differs() {
     let mut sim = Sim::start("[watcher:a]\ncmd = a\n[watcher:b]\ncmd = b\n[watcher:c]\ncmd = c\n");
     let (a, b) = (sim.pids("a"), sim.pids("b"));

@@ -220,8 +220,10 @@ fn start_arms_and_stop_disarms() {
     assert_eq!(sim.state("app"), "stopped");
     assert!(sim.kernel.sockets.is_awaited("web"), "restart arms");
     sim.ask(&named("stop", "app"));
+    sim.forget_events();
     sim.ask(&named("reload", "app"));
     assert!(sim.kernel.sockets.is_awaited("web"), "reload arms");
+    assert_eq!(sim.history("app"), ["reload"], "as in Circus");
 }
 
 #[test]

@@ -182,12 +182,12 @@ impl Watcher {
                 }
                 None => false,
             },
-            // As in Circus, a reload ends with its event also where the start came to nothing.
-            (Phase::Stopped, Stage::Starting | Stage::Adding(_)) => {
+            // As in Circus, a reload ends with its event also where the start came to nothing, or a hook's no has stopped
+            // the watcher.
+            (Phase::Stopped, Stage::Starting | Stage::Adding(_) | Stage::Reloading) => {
                 out.publish(&self.config.name, Happening::Reload);
                 self.finish_up(out)
             }
-            (Phase::Stopped, Stage::Reloading) => self.finish_up(out),
             (Phase::Preparing(_) | Phase::Starting(_) | Phase::Confirming(_), _) => false,
             (Phase::Leaving | Phase::Stopping | Phase::Parting | Phase::Active(Some(_)), _) => false,
         }
@@ -197,6 +197,13 @@ impl Watcher {
     fn start_now(&mut self, out: &mut Outbox) -> bool {
         if self.config.on_demand && !self.demand.take_call() {
             self.demand.arm();
+            if self
+                .operations
+                .running()
+                .is_some_and(|operation| matches!(operation.kind, Kind::Reload { .. }))
+            {
+                out.publish(&self.config.name, Happening::Reload);
+            }
             self.finish(out, Outcome::Done);
             return true;
         }

@@ -1,5 +1,7 @@
 //! What happens to a watcher's processes: spawns that came or failed, exits, members found and gone.
 
+use std::time::Duration;
+
 use circus_common::{config::HookName, protocol::Happening};
 
 use super::{ERRORS, PATIENCE, Phase, Watcher, end_policy, hooks::About};
@@ -39,13 +41,18 @@ impl Watcher {
         });
         self.tries = 0;
         self.failed_spawns = 0;
-        let warmup = seconds(self.config.warmup_delay.value());
+        let warmup = self.warmup();
         if !warmup.is_zero() && !self.is_reloading_plainly() {
             self.hold_until = out.now.mono + warmup;
         }
         if !on_probation {
             self.mark_tried(id.wid);
         }
+    }
+
+    /// The pause after each spawn.
+    pub(super) fn warmup(&self) -> Duration {
+        seconds(self.config.warmup_delay.value())
     }
 
     /// Whether nothing follows from this new process but that the next one comes: of a thousand that are started not each
@@ -75,7 +82,7 @@ impl Watcher {
         let (age, variance) = (self.config.max_age, self.config.max_age_variance);
         (age > 0).then(|| {
             let extra = out.draw(variance);
-            out.now.mono + std::time::Duration::from_secs(age.saturating_add(extra))
+            out.now.mono + Duration::from_secs(age.saturating_add(extra))
         })
     }
 
@@ -217,7 +224,7 @@ impl Watcher {
         &self,
         pid: i32,
         exit: Exit,
-        lifespan: std::time::Duration,
+        lifespan: Duration,
         expected: bool,
         out: &mut Outbox,
     ) {

@@ -196,6 +196,10 @@ impl Watcher {
         self.take_back(|about| *about == About::Spawned(id), out);
         let Some(life) = self.processes.change(id, Process::accepted).flatten() else { return };
         self.not_now = 0;
+        if self.is_reloading_by_turns() {
+            // As in Circus the pause follows the hook's word.
+            self.hold_until = self.hold_until.max(out.now.mono + self.warmup());
+        }
         self.tell_spawn(&life, out);
         self.mark_tried(id.wid);
     }

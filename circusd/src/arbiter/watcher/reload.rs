@@ -16,7 +16,7 @@ use crate::arbiter::{
     id::ProcessId,
     input::Exit,
     outbox::Outbox,
-    process::Role,
+    process::{Life, Role},
     time::{Timestamp, seconds},
 };
 
@@ -89,6 +89,11 @@ impl Watcher {
     /// Whether new processes are being spawned beside the old ones: warm-up does not count then.
     pub(super) fn is_reloading_plainly(&self) -> bool {
         matches!(self.phase, Phase::Active(Some(Reload::Fresh { .. })))
+    }
+
+    /// Whether one process after the other is being replaced.
+    pub(super) const fn is_reloading_by_turns(&self) -> bool {
+        matches!(self.phase, Phase::Active(Some(Reload::Sequential { .. })))
     }
 
     /// Begins.
@@ -285,8 +290,10 @@ impl Watcher {
             return Arrival::Here;
         }
         let least = if self.can_undo() { seconds(self.config.reload_settle) } else { Duration::ZERO };
+        let settled = |life: &Life| now.since(life.since) >= least;
         let there = self.processes.iter().any(|process| {
-            process.id.wid == wid && process.life().is_some_and(|life| now.since(life.since) >= least)
+            // after_spawn has to have accepted it.
+            process.id.wid == wid && !process.is_on_probation() && process.life().is_some_and(settled)
         });
         let retry_at = self.waiting.get(&wid).copied();
         // A replacement that has come and crashed is the back-off's business, not the reload's.

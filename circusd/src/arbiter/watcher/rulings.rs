@@ -165,6 +165,9 @@ impl Watcher {
     fn put_off(&mut self, hook: HookName, out: &mut Outbox) -> Timestamp {
         self.not_now = self.not_now.saturating_add(1);
         let text = format!("{hook} said not now");
+        if self.errors.back() != Some(&text) {
+            self.remember_error(&text);
+        }
         if let Some(operation) = self.operations.running_mut() {
             operation.error = Some(text.clone());
         }
