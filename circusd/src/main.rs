@@ -73,7 +73,10 @@ fn check(path: &Path) -> ExitCode {
         eprintln!("circusd: {error}");
         return ExitCode::FAILURE;
     }
-    let host = host();
+    let host = match host() {
+        Ok(host) => host,
+        Err(code) => return code,
+    };
     let (text, good) = check::report(&load(path, &host), &host);
     // A reader that has gone away does not make the file any worse.
     let _ = io::stdout().write_all(text.as_bytes());
@@ -88,7 +91,10 @@ fn run(options: RunOptions) -> ExitCode {
     // Both before any thread: what is taken out of the environment must not be seen, and a fork loses threads.
     let manager = ServiceManager::take();
     let inherited = Inherited::take();
-    let host = host();
+    let host = match host() {
+        Ok(host) => host,
+        Err(code) => return code,
+    };
     let loaded = load(&options.config, &host);
     if loaded.has(Degree::Fatal) {
         eprint!("{}", check::mistakes(&loaded));
@@ -205,15 +211,16 @@ fn load(path: &Path, host: &Host) -> Loaded {
     config::load(path, host, &Disk)
 }
 
-/// The environment and directory as the configuration may use them.
-fn host() -> Host {
+/// The environment and directory as the configuration may use them. Without a directory nothing could be run that
+/// names none of its own, and like Circus circusd does not begin.
+fn host() -> Result<Host, ExitCode> {
+    let cwd = env::current_dir().map_err(|error| {
+        eprintln!("circusd: the directory it is started in is gone: start it in one that exists ({error})");
+        ExitCode::FAILURE
+    })?;
     let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     let programs = env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
-    Host {
-        env: env::vars_os().filter_map(utf8).collect(),
-        cwd: env::current_dir().unwrap_or_default(),
-        programs: programs.unwrap_or_default(),
-    }
+    Ok(Host { env: env::vars_os().filter_map(utf8).collect(), cwd, programs: programs.unwrap_or_default() })
 }

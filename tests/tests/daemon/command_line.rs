@@ -96,6 +96,20 @@ fn a_pid_file_of_a_living_process_keeps_a_daemon_from_starting() {
 }
 
 #[test]
+fn a_directory_that_is_gone_keeps_a_daemon_from_starting() {
+    let daemon = Plan::new(WEB).prepare();
+    let circusd = daemon.command();
+    fs::create_dir(daemon.path("gone")).unwrap();
+    let leave = r#"rmdir "$PWD" && exec "$@""#;
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", leave, "sh"]).arg(circusd.get_program()).args(circusd.get_args());
+    command.envs(circusd.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = command.current_dir(daemon.path("gone")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("the directory it is started in is gone"), "{output:?}");
+}
+
+#[test]
 fn check_says_whether_the_file_is_good_and_what_would_start() {
     let good = Plan::new("[watcher:low]\ncmd = sleep 1\n[watcher:high]\ncmd = sleep 2\npriority = 5\n")
         .arguments(&["--check"])
