@@ -8,16 +8,14 @@ use super::{
     codec::{self, Options},
 };
 use crate::config::{
-    Args, CircusConfig, Config, Host, PluginConfig, Seconds, WatcherConfig,
+    CircusConfig, Config, Host, PluginConfig, WatcherConfig,
     expand::words::quote,
     programs::{for_clients, log_options},
 };
 
-/// A plugin's watcher before its section is read.
+/// A plugin's watcher before its section is read. What no section says of it is reported as for an `add`, as in Circus.
 pub(super) fn base(name: &str, host: &Host) -> WatcherConfig {
     WatcherConfig {
-        args: Args::Text(String::new()),
-        warmup_delay: Seconds::Whole(0),
         priority: 1,
         singleton: true,
         copy_env: true,

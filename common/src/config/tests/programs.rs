@@ -69,3 +69,16 @@ fn an_endpoint_it_could_not_find_is_warned_about() {
         )
     );
 }
+
+#[test]
+fn what_nobody_said_of_them_is_reported_as_nothing() {
+    let config = good(
+        "[circus]\nstatsd = 1\n[plugin:p]\nuse = circus.plugins.flapping.Flapping\n\
+         [plugin:q]\nuse = my.Class\nargs = -v\n",
+    );
+    let told: Vec<_> = config.watchers.iter().map(WatcherConfig::report).collect();
+    let args: Vec<_> = told.iter().map(|it| it["args"].clone()).collect();
+    assert_eq!(names(&config), ["circusd-stats", "plugin:p", "plugin:q"]);
+    assert_eq!(args, [json!(null), json!(null), json!("-v")]);
+    assert!(told.iter().all(|it| it["warmup_delay"].is_f64()));
+}
