@@ -195,7 +195,12 @@ pub(super) const SET: CommandSpec = CommandSpec {
     summary: "Set a watcher option",
     doc: "Changes options of a watcher, in the order given, and publishes `updated` for each. If one of them \
           concerns the processes that run (the command, the environment, the user and the like), they are \
-          then reloaded gracefully, once. A mistake in a later option leaves the earlier ones changed.",
+          then reloaded gracefully, once.\n\n\
+          Names and types are checked, and users, hooks and streams tried, before anything is changed. A few \
+          mistakes only show when it is the option's turn, and leave the earlier ones changed: several processes \
+          for a singleton, a `builtin:` hook that is not written as it must be, a number that no user or group \
+          can have, an option that only files and `add` take. Such an option is refused as an `unknown key`, as \
+          in Circus.",
     access: Access::Administer,
     properties: &[
         NAME,

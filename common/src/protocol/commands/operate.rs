@@ -230,7 +230,8 @@ pub(super) const SIGNAL: CommandSpec = CommandSpec {
     name: "signal",
     summary: "Send a signal",
     doc: "Sends a signal to processes of a watcher, or to their children. No event is published; a process \
-          that ends because of it is replaced as after a crash.",
+          that ends because of it is replaced as after a crash.\n\n\
+          A name that no signal has is refused with errno 3; a number that none has, as in Circus, with errno 4.",
     access: Access::Operate,
     properties: &[
         NAME,

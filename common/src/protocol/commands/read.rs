@@ -13,7 +13,8 @@ pub(super) const DSTATS: CommandSpec = CommandSpec {
     properties: &[],
     reply: &[Member {
         name: "info",
-        doc: "The statistics, with the members that `stats` gives for a process. `children` is always empty.",
+        doc: "The statistics, with the members that `stats` gives for a process but `started` and `wid`. `children` \
+              is always empty.",
     }],
     usage: Usage { arguments: &[], options: &[], wrong: "Invalid message" },
 };
@@ -130,7 +131,11 @@ pub(super) const NUMWATCHERS: CommandSpec = CommandSpec {
 pub(super) const OPTIONS: CommandSpec = CommandSpec {
     name: "options",
     summary: "Get the value of all options for a watcher",
-    doc: "Every option of a watcher with its present value, free-form ones included, sorted by name.",
+    doc: "The options of a watcher with their present values, free-form ones included, sorted by name.\n\n\
+          Left out, as in Circus, are `rlimit_*`, `hooks.*`, `autostart`, `copy_path`, `virtualenv`, \
+          `virtualenv_py_ver`, `stdin_socket`, and `stdout_stream.*` and `stderr_stream.*`; the keys of the \
+          streams, but for `class`, are in `stdout_stream_conf` and `stderr_stream_conf`. What is left out here \
+          is not found by `get` either.",
     access: Access::Read,
     properties: &[NAME],
     reply: &[Member { name: "options", doc: "The values by name." }],
@@ -217,6 +222,10 @@ pub(super) const WHY: CommandSpec = CommandSpec {
         Member { name: "errors", doc: "The last five errors of spawns that failed." },
         Member { name: "restarts", doc: "How many processes ended unasked and were replaced." },
         Member { name: "stops", doc: "How often a stop was asked for by command, on a stopped watcher too." },
+        Member {
+            name: "hooks",
+            doc: "The hooks that have not answered yet, each with `name` and `since`: for how many seconds it has run.",
+        },
         Member { name: "state", doc: "The state, as `status` tells it." },
         Member {
             name: "active_since",
