@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use super::{
     circus,
-    options::{self, Change, Legal},
+    options::{self, Change, Legal, OptionSpec},
     plugin,
     socket::{self, KeySpec},
+    value::Kind,
 };
 
 /// `docs/options.md`, whole.
@@ -25,7 +26,7 @@ pub fn options_page() -> String {
             &spec.kind.name(),
             &code(spec.default),
             places(spec.legal),
-            change(spec.legal, spec.change),
+            change(spec),
             spec.doc,
         ];
         row(&mut page, &cells);
@@ -73,9 +74,13 @@ const fn places(legal: Legal) -> &'static str {
     }
 }
 
-const fn change(legal: Legal, change: Change) -> &'static str {
-    match change {
-        _ if !legal.set => "",
+const fn change(spec: &OptionSpec) -> &'static str {
+    match spec.change {
+        _ if !spec.legal.set => "",
+        // Where there was none there is no pipe either.
+        Change::Manage if matches!(spec.kind, Kind::Stream | Kind::StreamMember) => {
+            "no restart; graceful reload if that output had no stream"
+        }
         Change::None | Change::Manage => "no restart",
         Change::Reload => "graceful reload",
     }

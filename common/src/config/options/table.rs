@@ -89,7 +89,7 @@ pub const TABLE: &[OptionSpec] = &[
     option!(max_retry, Kind::Integer, "5", EVERYWHERE, None, "give up starting after so many failed attempts in a row; -1 is never"),
     option!(warmup_delay, Kind::Delay, "0", EVERYWHERE, Manage, "seconds between the starts of two processes"),
     option!(singleton, Kind::Flag, "False", EVERYWHERE, Manage, "never more than one process"),
-    option!(stop_signal, Kind::Signal, "SIGTERM", EVERYWHERE, Manage, "the signal that asks a process to end: name or number, also `SIGRTMIN+2`"),
+    option!(stop_signal, Kind::Signal, "SIGTERM", EVERYWHERE, Manage, "the signal that asks a process to end: name or number, also `SIGRTMIN+2`; in a request, as in Circus, the number alone (`circusctl set` takes names and sends it)"),
     option!(stop_children, Kind::Flag, "False", EVERYWHERE, Manage, "send it to the direct children too"),
     option!(graceful_timeout, Kind::Number, "30.0", EVERYWHERE, None, "seconds from that signal to SIGKILL"),
     option!(orphans, Kind::Choice(&["end", "keep"]), "end", EVERYWHERE, None, "own: what becomes of descendants that a stopped process leaves behind"),
