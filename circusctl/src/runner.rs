@@ -45,6 +45,7 @@ pub struct Runner {
     /// Where the daemon is, as the user says it.
     endpoint: String,
     client: Option<Client>,
+    interrupted: bool,
 }
 
 /// Why there is no reply.
@@ -63,7 +64,7 @@ impl Runner {
     pub fn new(args: Args, environment: Option<String>) -> Self {
         let given = args.endpoint.clone().or(environment);
         let endpoint = given.unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
-        Self { args, endpoint, client: None }
+        Self { args, endpoint, client: None, interrupted: false }
     }
 
     /// Does what is asked for, unless it is the shell.
@@ -87,10 +88,16 @@ impl Runner {
     /// Carries out a command; SIGINT ends it.
     pub async fn run(&mut self, spec: &'static CommandSpec, words: &Words) -> Outcome {
         tokio::select! {
-            outcome = self.run_to_the_end(spec, words) => outcome,
-            // Following output ends so and in no other way: that is no failure.
-            _ = tokio::signal::ctrl_c() => if spec.name == "logs" { Outcome::Done } else { Outcome::Failed },
+            outcome = self.run_to_the_end(spec, words) => return outcome,
+            _ = tokio::signal::ctrl_c() => self.interrupted = true,
         }
+        // Following output ends so and in no other way: that is no failure.
+        if spec.name == "logs" { Outcome::Done } else { Outcome::Failed }
+    }
+
+    /// Whether SIGINT has ended a command since this was asked last.
+    pub fn was_interrupted(&mut self) -> bool {
+        std::mem::take(&mut self.interrupted)
     }
 
     /// Asks the daemon, over the connection that is kept between commands.

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::VecDeque,
     env, fs,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -22,6 +23,7 @@ use super::{line::partial, reader::FromReader};
 use crate::{
     complete::{self, Fact},
     completions::PATIENCE,
+    out::put,
 };
 
 /// How many lines are remembered.
@@ -32,7 +34,10 @@ const FRESH: Duration = Duration::from_secs(2);
 /// A line editor with a memory.
 pub struct Editor {
     inner: rustyline::Editor<Assistant, FileHistory>,
+    questions: mpsc::Sender<FromReader>,
     history: Option<PathBuf>,
+    /// Lines that were pasted with the one before, to be run after it.
+    pasted: VecDeque<String>,
 }
 
 impl Editor {
@@ -41,35 +46,49 @@ impl Editor {
     /// # Errors
     /// When the terminal cannot be used.
     pub fn new(questions: mpsc::Sender<FromReader>) -> rustyline::Result<Self> {
-        let config = Config::builder()
-            .max_history_size(HISTORY)?
-            .history_ignore_space(true)
-            .completion_type(CompletionType::List)
-            .build();
-        let mut inner = rustyline::Editor::with_config(config)?;
-        inner.set_helper(Some(Assistant { completer: Asking { questions, answers: RefCell::default() } }));
         let history = history_file(|name| env::var_os(name).map(PathBuf::from));
-        if let Some(path) = &history {
-            // There is none the first time; one that cannot be read is as good as none.
-            _ = inner.load_history(path);
-        }
-        Ok(Self { inner, history })
+        let inner = begun(questions.clone(), history.as_deref())?;
+        Ok(Self { inner, questions, history, pasted: VecDeque::new() })
     }
 
     /// The next line; `None` at Ctrl-D, Ctrl-C or when the terminal is gone.
     pub fn line(&mut self, prompt: &str) -> Option<String> {
-        let line = loop {
-            match self.inner.readline(prompt) {
-                Ok(line) => break line,
-                // An empty line would repeat a command: a window that changes its size must not.
-                Err(ReadlineError::Signal(Signal::Resize)) => {}
-                Err(_) => return None,
+        let line = match self.pasted.pop_front() {
+            Some(line) => {
+                // As if it had been typed: who reads on wants to know what the output belongs to.
+                put(&format!("{prompt}{line}\n")).ok()?;
+                line
+            }
+            None => {
+                let (first, others) = pieces(&self.typed(prompt)?);
+                self.pasted = others;
+                first
             }
         };
         if self.inner.add_history_entry(line.as_str()).is_ok_and(|new| new) {
             self.remember();
         }
         Some(line)
+    }
+
+    /// Drops what was typed or pasted ahead: who interrupts a command does not want those that were to follow it.
+    pub fn forget_ahead(&mut self) {
+        self.pasted.clear();
+        // What rustyline has read of the terminal goes with the editor that read it.
+        if let Ok(inner) = begun(self.questions.clone(), self.history.as_deref()) {
+            self.inner = inner;
+        }
+    }
+
+    fn typed(&mut self, prompt: &str) -> Option<String> {
+        loop {
+            match self.inner.readline(prompt) {
+                Ok(line) => return Some(line),
+                // An empty line would repeat a command: a window that changes its size must not.
+                Err(ReadlineError::Signal(Signal::Resize)) => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     /// Written after each line: a shell that is killed has lost nothing. A full disk must not end it.
@@ -80,6 +99,33 @@ impl Editor {
             _ = self.inner.append_history(path);
         }
     }
+}
+
+/// An editor that has read nothing yet, with the lines of the file behind it.
+fn begun(
+    questions: mpsc::Sender<FromReader>,
+    history: Option<&Path>,
+) -> rustyline::Result<rustyline::Editor<Assistant, FileHistory>> {
+    let config = Config::builder()
+        .max_history_size(HISTORY)?
+        .history_ignore_space(true)
+        .completion_type(CompletionType::List)
+        .build();
+    let mut inner = rustyline::Editor::with_config(config)?;
+    inner.set_helper(Some(Assistant { completer: Asking { questions, answers: RefCell::default() } }));
+    if let Some(path) = history {
+        // There is none the first time; one that cannot be read is as good as none.
+        _ = inner.load_history(path);
+    }
+    Ok(inner)
+}
+
+/// The first line of a text, and those behind it. Only a text without any word is an empty line, which repeats a
+/// command: the end of the last pasted line is none.
+fn pieces(text: &str) -> (String, VecDeque<String>) {
+    let mut lines: VecDeque<_> =
+        text.split('\n').filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+    (lines.pop_front().unwrap_or_default(), lines)
 }
 
 /// `$XDG_STATE_HOME/circus/history`; the variable counts only when it is absolute.
@@ -141,6 +187,25 @@ impl Asking {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_pasted_line_is_a_command_and_its_end_is_none() {
+        let split = |text| {
+            let (first, others) = pieces(text);
+            (first, others.into_iter().collect::<Vec<_>>().join("|"))
+        };
+        let table = [
+            ("", ("", "")),
+            ("  ", ("", "")),
+            ("list web", ("list web", "")),
+            ("incr w\nnumwatchers\n", ("incr w", "numwatchers")),
+            ("\nlist\n\n status\nquit", ("list", " status|quit")),
+            ("\n\n", ("", "")),
+        ];
+        for (text, (first, others)) in table {
+            assert_eq!(split(text), (first.to_owned(), others.to_owned()), "{text:?}");
+        }
+    }
 
     #[test]
     fn history_is_kept_in_the_state_directory() {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use self::{
     line::Line,
-    reader::{FromReader, Reader},
+    reader::{FromReader, Reader, Turn},
 };
 use crate::{
     cli,
@@ -56,7 +56,7 @@ impl Shell {
         reader: &mut Reader,
         words: &mut mpsc::Receiver<FromReader>,
     ) -> Option<String> {
-        reader.next();
+        reader.next(if self.runner.was_interrupted() { Turn::Anew } else { Turn::Next });
         loop {
             let word = tokio::select! {
                 word = words.recv() => word?,

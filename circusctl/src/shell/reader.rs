@@ -21,9 +21,18 @@ pub enum FromReader {
     Question(Fact, std_mpsc::Sender<Vec<String>>),
 }
 
+/// What the thread is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// To read a line.
+    Next,
+    /// To read one that is typed from now on.
+    Anew,
+}
+
 /// The way to the thread.
 pub struct Reader {
-    turn: std_mpsc::Sender<()>,
+    turn: std_mpsc::Sender<Turn>,
     /// Whether a person types. The editor then reads Ctrl-C as a key; elsewhere it is a signal.
     pub interactive: bool,
 }
@@ -43,19 +52,22 @@ impl Reader {
     }
 
     /// Lets the thread read a line.
-    pub fn next(&mut self) {
+    pub fn next(&mut self, turn: Turn) {
         // A thread that has ended has said so, or its channel is closed.
-        _ = self.turn.send(());
+        _ = self.turn.send(turn);
     }
 }
 
 /// Lines that a person types.
-fn type_lines(turns: &std_mpsc::Receiver<()>, sender: &mpsc::Sender<FromReader>) {
+fn type_lines(turns: &std_mpsc::Receiver<Turn>, sender: &mpsc::Sender<FromReader>) {
     let mut editor = match Editor::new(sender.clone()) {
         Ok(editor) => editor,
         Err(_) => return read_lines(turns, sender),
     };
-    while turns.recv().is_ok() {
+    while let Ok(turn) = turns.recv() {
+        if turn == Turn::Anew {
+            editor.forget_ahead();
+        }
         let word = editor.line(PROMPT).map_or(FromReader::End, FromReader::Line);
         if sender.blocking_send(word).is_err() {
             return;
@@ -64,7 +76,7 @@ fn type_lines(turns: &std_mpsc::Receiver<()>, sender: &mpsc::Sender<FromReader>)
 }
 
 /// Lines from a file or pipe. Python prints the prompt there too, and ends its own line at the end.
-fn read_lines(turns: &std_mpsc::Receiver<()>, sender: &mpsc::Sender<FromReader>) {
+fn read_lines(turns: &std_mpsc::Receiver<Turn>, sender: &mpsc::Sender<FromReader>) {
     let mut stdin = io::stdin().lock();
     while turns.recv().is_ok() {
         let mut line = Vec::new();

@@ -18,6 +18,7 @@ mod python_streams;
 mod reload;
 mod reloadconfig;
 mod respawn;
+mod shell;
 mod signals;
 mod soak;
 mod sockets;
