@@ -6,7 +6,10 @@
 
 use circus_common::{
     config::{options, python_text::repr_text},
-    protocol::commands::{Argument, CommandOption, CommandSpec, Count, Sets},
+    protocol::{
+        commands::{Argument, CommandOption, CommandSpec, Count, Sets},
+        docs::usage_line,
+    },
 };
 use serde_json::{Map, Value};
 
@@ -21,6 +24,14 @@ pub enum ArgumentError {
     /// Too few or too many, in the words of the command.
     #[error("{0}")]
     Count(&'static str),
+    /// The same, where the words of the command do not tell that.
+    #[error("{words}: wrong number of arguments, expected `{usage}`")]
+    Usage {
+        /// The words of the command.
+        words: &'static str,
+        /// How it is called.
+        usage: String,
+    },
     /// A number was expected.
     #[error("{what} must be {kind}, not {}", repr_text(text))]
     Number {
@@ -39,7 +50,7 @@ pub enum ArgumentError {
 /// The properties of a request for the command of `spec`.
 pub fn properties(spec: &CommandSpec, words: &Words) -> Result<Properties, ArgumentError> {
     if !fits(spec.usage.arguments, words.args.len()) {
-        return Err(ArgumentError::Count(spec.usage.wrong));
+        return Err(wrong_count(spec));
     }
     let args: Vec<&str> = words.args.iter().map(String::as_str).collect();
     let mut built = arguments(spec.name, &args)?;
@@ -49,6 +60,15 @@ pub fn properties(spec: &CommandSpec, words: &Words) -> Result<Properties, Argum
         }
     }
     Ok(built)
+}
+
+/// Circus' words come first: they are what a script may look for.
+fn wrong_count(spec: &CommandSpec) -> ArgumentError {
+    let words = spec.usage.wrong;
+    if words.contains("arguments") {
+        return ArgumentError::Count(words);
+    }
+    ArgumentError::Usage { words, usage: usage_line(spec) }
 }
 
 /// Whether so many arguments are neither too few nor too many.
@@ -217,15 +237,18 @@ mod tests {
             ("incr", count),
             ("incr web 1 2", count),
             ("incr web x", "NB must be an integer, not 'x'"),
-            ("dstats x", "Invalid message"),
-            ("ipython x", "Invalid message"),
+            ("dstats x", "Invalid message: wrong number of arguments, expected `dstats`"),
+            ("ipython x", "Invalid message: wrong number of arguments, expected `ipython`"),
             ("get web", count),
             ("kill", count),
             ("kill a 1 2", count),
             ("kill web x", "PID must be an integer, not 'x'"),
             ("kill web --graceful_timeout x", "graceful_timeout must be a number of seconds, not 'x'"),
             ("list a b", count),
-            ("numprocesses a b", "message invalid"),
+            (
+                "numprocesses a b",
+                "message invalid: wrong number of arguments, expected `numprocesses [NAME]`",
+            ),
             ("numwatchers a", count),
             ("options", "number of arguments invalid"),
             ("quit web", count),
@@ -239,9 +262,12 @@ mod tests {
             ("set web a b", "unknown key 'a'"),
             ("signal web", count),
             ("signal web x 9", "PID must be an integer, not 'x'"),
-            ("stats a b c", "message invalid"),
+            (
+                "stats a b c",
+                "message invalid: wrong number of arguments, expected `stats [NAME] [PID] [--extended]`",
+            ),
             ("stats web x", "PID must be an integer, not 'x'"),
-            ("status a b", "message invalid"),
+            ("status a b", "message invalid: wrong number of arguments, expected `status [NAME]`"),
             ("why", count),
         ];
         for (line, expected) in table {

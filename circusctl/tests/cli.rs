@@ -90,7 +90,7 @@ fn wrong_arguments_exit_with_1_and_ask_no_daemon() {
     let table: [(&[&str], &str); 5] = [
         (&["incr"], "Invalid number of arguments"),
         (&["incr", "web", "x"], "NB must be an integer, not 'x'"),
-        (&["status", "a", "b"], "message invalid"),
+        (&["status", "a", "b"], "message invalid: wrong number of arguments, expected `status [NAME]`"),
         (&["set", "web", "a", "b"], "unknown key 'a'"),
         (&["stop", "a", "b"], "Invalid number of arguments"),
     ];

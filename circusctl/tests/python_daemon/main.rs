@@ -38,7 +38,6 @@ fn both_circusctls_say_the_same() {
         &["globaloptions", "x"],
         &["listsockets"],
         &["ipython"],
-        &["dstats", "x"],
         &["incr", "single"],
         &["incr", "web", "0", "--waiting"],
         &["numprocesses"],
@@ -73,6 +72,8 @@ fn known_defects_of_pythons_circusctl_are_gone() {
     let Some(daemon) = Daemon::start("known_defects_of_pythons_circusctl_are_gone") else { return };
     let refused = |text: &str| (3, String::new(), format!("{text}\n"));
     assert_eq!(daemon.circusctl(&["status", "zz"]), refused("error: program zz not found"));
+    let told = "Invalid message: wrong number of arguments, expected `dstats`\n".to_owned();
+    assert_eq!(daemon.circusctl(&["dstats", "x"]), (1, String::new(), told));
     let (code, stdout, _) = daemon.circusctl(&["--json", "status", "zz"]);
     assert_eq!((code, stdout.contains(r#""reason": "program zz not found""#)), (3, true));
     assert_eq!(daemon.circusctl(&["signal", "single", "--recursive", "0"]).0, 0);
