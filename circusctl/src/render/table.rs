@@ -1,6 +1,7 @@
 //! `status` for a person: one row for each watcher. Printed on a terminal only.
 //!
-//! A row stays on one line: where the terminal is too narrow for all there is to tell, less is told.
+//! A row stays on one line: where the terminal is too narrow for all there is to tell, less is told, down to the plain
+//! list that a pipe gets. A name is never cut: it is what the next command is given.
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::NOTHING};
@@ -44,34 +45,64 @@ struct Detail {
     pids: usize,
     /// Whether lengths of time and endings are said in full.
     full: bool,
+    /// The columns behind the state, apart from the pids.
+    columns: Columns,
+}
+
+/// Which columns there are. Each step tells less than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Columns {
+    /// All of them.
+    All,
+    /// Not how often a process was started again.
+    NoRestarts,
+    /// Not how the last one ended, either.
+    NoExit,
+    /// Only how many processes there are.
+    Processes,
+    /// None.
+    State,
 }
 
 /// From the widest table to the narrowest.
-const DETAILS: [Detail; 5] = [
-    Detail { pids: 4, full: true },
-    Detail { pids: 4, full: false },
-    Detail { pids: 2, full: false },
-    Detail { pids: 1, full: false },
-    Detail { pids: 0, full: false },
+const DETAILS: [Detail; 9] = [
+    Detail { pids: 4, full: true, columns: Columns::All },
+    Detail { pids: 4, full: false, columns: Columns::All },
+    Detail { pids: 2, full: false, columns: Columns::All },
+    Detail { pids: 1, full: false, columns: Columns::All },
+    Detail { pids: 0, full: false, columns: Columns::All },
+    Detail { pids: 0, full: false, columns: Columns::NoRestarts },
+    Detail { pids: 0, full: false, columns: Columns::NoExit },
+    Detail { pids: 0, full: false, columns: Columns::Processes },
+    Detail { pids: 0, full: false, columns: Columns::State },
 ];
 
 /// The blanks between two columns.
 const GAP: u16 = 2;
 
-/// The table with as much detail as fits into `width` columns, states in colour. Names too long for any are wrapped.
+/// The table with as much detail as fits into `width` columns, states in colour; the plain list where none fits.
 pub fn table(rows: &[Row], width: u16) -> String {
-    let tables = DETAILS.map(|detail| laid_out(rows, detail));
-    let [.., narrowest] = &tables;
-    let fits = |table: &&Table| width_of(table) <= usize::from(width);
-    let mut table = tables.iter().find(fits).unwrap_or(narrowest).clone();
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    let lines = table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
-    coloured(&lines, rows).join("\n")
+    let mut tables = DETAILS.into_iter().map(|detail| laid_out(rows, detail));
+    match tables.find(|table| width_of(table) <= usize::from(width)) {
+        Some(table) => {
+            let lines = table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+            coloured(&lines, rows).join("\n")
+        }
+        None => list(rows),
+    }
+}
+
+/// What a pipe gets, with the states in colour.
+fn list(rows: &[Row]) -> String {
+    let line = |row: &Row| format!("{}: {}", row.name, painted(&row.state, style(&row.state)));
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn laid_out(rows: &[Row], detail: Detail) -> Table {
     let columns = columns(rows, detail);
     let mut table = Table::new();
+    // Nothing is ever wrapped: what does not fit is laid out with less.
+    table.set_content_arrangement(ContentArrangement::Disabled);
     table.load_style(NOTHING).set_header(columns.iter().map(|column| column.title));
     for row in rows {
         table.add_row(columns.iter().map(|column| (column.cell)(row, detail)));
@@ -103,17 +134,20 @@ fn columns(rows: &[Row], detail: Detail) -> Vec<Column> {
     let number = |title, cell| Column { title, alignment: CellAlignment::Right, cell };
     let mut columns =
         vec![text("NAME", |row, _| row.name.clone()), text("STATE", |row, _| row.state.clone())];
-    if rows.iter().any(|row| row.processes.is_some()) {
+    let has = |least| detail.columns <= least;
+    if has(Columns::Processes) && rows.iter().any(|row| row.processes.is_some()) {
         columns.push(number("PROCS", |row, _| row.processes.clone().unwrap_or_default()));
     }
     if detail.pids > 0 && rows.iter().any(|row| !row.pids.is_empty()) {
         columns.push(text("PIDS", pids));
     }
-    if rows.iter().any(|row| row.uptime.is_some()) {
+    if has(Columns::NoExit) && rows.iter().any(|row| row.uptime.is_some()) {
         columns.push(number("UPTIME", uptime));
     }
-    if rows.iter().any(|row| row.restarts.is_some()) {
+    if has(Columns::All) && rows.iter().any(|row| row.restarts.is_some()) {
         columns.push(number("RESTARTS", |row, _| row.restarts.clone().unwrap_or_default()));
+    }
+    if has(Columns::NoRestarts) && rows.iter().any(|row| row.restarts.is_some()) {
         columns.push(text("LAST EXIT", last_exit));
     }
     columns
@@ -141,7 +175,7 @@ fn last_exit(row: &Row, detail: Detail) -> String {
     }
 }
 
-/// Colours the word after each row's name. A line whose name was wrapped stays plain.
+/// Colours the word after each row's name.
 fn coloured(lines: &[String], rows: &[Row]) -> Vec<String> {
     let mut rows = rows.iter().peekable();
     let colour = |(index, line): (usize, &String)| {
@@ -235,7 +269,7 @@ mod tests {
             ..row("web", "active", &["4100001", "4100002", "4100003", "4100004"])
         };
         let rows = [web, row("long-worker", "stopping", &["4100005"])];
-        for width in 67..200 {
+        for width in 21..200 {
             let text = plain(&table(&rows, width));
             assert_eq!(text.lines().count(), 3, "{width}:\n{text}");
             assert!(text.lines().all(|line| line.chars().count() <= usize::from(width)), "{width}:\n{text}");
@@ -255,6 +289,10 @@ mod tests {
             second(80),
             "web          active      4/4  4100001 +3    23 h         1  SIGKILL, 59 min ago"
         );
+        assert_eq!(second(60), "web          active      4/4    23 h  SIGKILL, 59 min ago");
+        assert_eq!(second(40), "web          active      4/4    23 h");
+        assert_eq!(second(30), "web          active      4/4");
+        assert_eq!(second(21), "web          active");
     }
 
     #[test]
@@ -273,11 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_terminal_loses_no_watcher() {
+    fn where_no_table_fits_there_is_the_list_and_no_name_is_cut() {
         let rows = [row("a very long name of a watcher", "active", &["10", "11"]), row("b", "stopped", &[])];
-        for width in [0, 1, 20, 40] {
-            let text = plain(&table(&rows, width));
-            assert!(text.contains('b'), "{text}");
+        for width in [0, 1, 20, 37] {
+            let text = table(&rows, width);
+            assert_eq!(plain(&text), "a very long name of a watcher: active\nb: stopped", "{width}");
+            assert!(text.contains("\u{1b}[32mactive\u{1b}[0m"), "{text}");
         }
+        let header = |width| plain(&table(&rows, width)).lines().next().map(str::to_owned);
+        assert_eq!(header(38), Some("NAME                           STATE".to_owned()));
     }
 }
