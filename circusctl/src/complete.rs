@@ -4,7 +4,7 @@
 //! argument stands for, the option table which options and values there are.
 
 use circus_common::{
-    config::options,
+    config::{options, value::Kind},
     protocol::commands::{Argument, CommandSpec, Complete, Count, Sets, TABLE, find},
 };
 
@@ -78,7 +78,7 @@ fn offered(spec: &CommandSpec, before: &[String], begun: &str, known: &[String])
             known.iter().cloned().chain(texts(&SIGNALS)).collect()
         }
         Some(Complete::Pid) => known.to_vec(),
-        Some(Complete::Option) => option_names(),
+        Some(Complete::Option) => shown_options(),
         Some(Complete::OptionValue) => key_or_value(&arguments(spec, before)),
         Some(Complete::GlobalOption) => texts(&GLOBAL_OPTIONS),
         Some(Complete::Signal) => texts(&SIGNALS),
@@ -99,7 +99,7 @@ fn place(spec: &CommandSpec, before: &[String], begun: &str) -> Option<Complete>
 fn key_or_value(args: &[&str]) -> Vec<String> {
     match args.last() {
         Some(key) if args.len().is_multiple_of(2) => option_values(key),
-        _ => option_names(),
+        _ => settable_options(),
     }
 }
 
@@ -134,8 +134,16 @@ fn argument_at(spec: &CommandSpec, place: usize) -> Option<&'static Argument> {
     arguments.get(place).or(repeated)
 }
 
-fn option_names() -> Vec<String> {
-    options::TABLE.iter().map(|option| option.name.to_owned()).collect()
+/// What `get` shows.
+fn shown_options() -> Vec<String> {
+    options::TABLE.iter().filter_map(|option| option.reported).map(str::to_owned).collect()
+}
+
+/// What `set` can change.
+fn settable_options() -> Vec<String> {
+    // A whole stream is no word of a command line: its members are set one by one.
+    let settable = options::TABLE.iter().filter(|option| option.legal.set && option.kind != Kind::Stream);
+    settable.map(|option| option.name.to_owned()).collect()
 }
 
 fn option_values(key: &str) -> Vec<String> {
@@ -195,7 +203,11 @@ mod tests {
             ("set|web|shell|", "true false"),
             ("set|web|stop_signal|K", "KILL"),
             ("set|web|shell|true|numpro", "numprocesses"),
+            ("set|web|c", "cmd copy_env close_child_stdin close_child_stdout close_child_stderr"),
+            ("set|web|stdout", "stdout_stream."),
             ("get|web|uid|gi", "gid"),
+            ("get|web|c", "cmd copy_env close_child_stdin close_child_stdout close_child_stderr"),
+            ("get|web|stdout", "stdout_stream_conf"),
             ("globaloptions|s", "stats_endpoint"),
             ("logs|-f|w", "web"),
             ("logs|web|s", "single sleep er"),
