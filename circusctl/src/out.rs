@@ -60,6 +60,13 @@ pub fn complain(text: &str) {
     _ = writeln!(stderr, "{text}");
 }
 
+/// Ends the line in which a terminal has shown the `^C` that was typed: whatever follows would stand behind it, or over it.
+pub fn end_line() {
+    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+        complain("");
+    }
+}
+
 /// Whether colours are wanted on stdout: it is a terminal, and NO_COLOR and its like do not forbid them.
 pub fn wants_colour() -> bool {
     anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never

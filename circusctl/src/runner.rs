@@ -13,7 +13,7 @@ use crate::{
     cli::{Action, Args, DEFAULT_ENDPOINT, UsageError},
     completions, help, listen, logs,
     message::{self, Properties},
-    out::{Outcome, complain, on_terminal, say, show},
+    out::{Outcome, complain, end_line, on_terminal, say, show},
     overview,
     render::{Form, Reply, render, table},
     words::Words,
@@ -91,6 +91,7 @@ impl Runner {
             outcome = self.run_to_the_end(spec, words) => return outcome,
             _ = tokio::signal::ctrl_c() => self.interrupted = true,
         }
+        end_line();
         // Following output ends so and in no other way: that is no failure.
         if spec.name == "logs" { Outcome::Done } else { Outcome::Failed }
     }
