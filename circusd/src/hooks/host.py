@@ -322,16 +322,18 @@ class Arbiter(object):
         return reply
 
     def get_watcher(self, name):
-        if self.own is not None and name.lower() == self.own.name.lower():
+        if name.lower() == self.own.name.lower():
             return self.own
-        return self._fetch(name)
+        for written, status in self.statuses().items():
+            if written.lower() == name.lower():
+                return self._fetch(written, status)
+        raise KeyError(name.lower())
 
-    def _fetch(self, name):
+    def _fetch(self, name, status):
         try:
             options = self.call("options", name=name)["options"]
         except CallError:
             raise KeyError(name)
-        status = self.call("status", name=name)["status"]
         infos = self.call("stats", name=name)["info"]
         processes = []
         for pid, info in infos.items():
@@ -342,7 +344,9 @@ class Arbiter(object):
 
     @property
     def watchers(self):
-        return [self.get_watcher(name) for name in self.call("list")["watchers"]]
+        # `list` would tell their names in lower case.
+        statuses = self.statuses().items()
+        return [self.own if name == self.own.name else self._fetch(name, status) for name, status in statuses]
 
     def iter_watchers(self, reverse=True):
         return iter(sorted(self.watchers, key=lambda watcher: watcher.priority, reverse=reverse))

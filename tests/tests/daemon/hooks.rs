@@ -95,6 +95,11 @@ def look_around(watcher, arbiter, hook_name, pid, **kwargs):
     write("looked", "around")
     return True
 
+def names(watcher, arbiter, hook_name, **kwargs):
+    all_of_them = [it.name for it in arbiter.watchers], [it.name for it in arbiter.iter_watchers()]
+    write("names", "%r %r %s" % (*all_of_them, arbiter.get_watcher("w").name))
+    return True
+
 def odd(watcher, arbiter, hook_name, **kwargs):
     raise ValueError("odd \udcff name")
 
@@ -575,6 +580,19 @@ fn the_objects_of_a_hook_have_what_those_of_circus_have() {
     daemon.wait_pids("other", 2);
     // The signal that the hook sends ends the process.
     daemon.wait_other("we b", pid);
+}
+
+#[test]
+fn a_hook_finds_watchers_by_their_names_as_written() {
+    if !has_python("a_hook_finds_watchers_by_their_names_as_written") {
+        return;
+    }
+    let daemon = started(
+        "[watcher:W]\ncmd = sleep 1000\npriority = 2\n[watcher:C]\ncmd = sleep 1000\n\
+         [watcher:Names]\ncmd = sleep 1000\nhooks.before_start = hooked.names\n",
+    );
+    daemon.wait_pids("Names", 1);
+    assert_eq!(read(&daemon.path("names")), "['C', 'Names', 'W'] ['W', 'C', 'Names'] W\n");
 }
 
 #[test]
