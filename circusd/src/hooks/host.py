@@ -358,7 +358,10 @@ class Arbiter(object):
         return self.call("numwatchers")["numwatchers"]
 
     def statuses(self):
-        return self.call("status")["statuses"]
+        statuses = self.call("status")["statuses"]
+        if self.own.is_stopped() and self.own.name in statuses:
+            statuses[self.own.name] = "stopped"
+        return statuses
 
     def add_watcher(self, name, cmd, **options):
         self.call("add", name=name, cmd=cmd, options=options)
@@ -405,6 +408,9 @@ def call(frame):
     watcher = None
     try:
         function = resolve(frame["function"])
+        if frame["hook"] == "before_start":
+            # Circus asks it before anything else, and shows the watcher as it was.
+            frame["watcher"]["status"] = "stopped"
         arbiter = Arbiter(frame["id"], frame["arbiter"], frame["sockets"])
         watcher = arbiter.own = Watcher(arbiter, frame["watcher"])
         details = dict(frame["details"])

@@ -100,6 +100,11 @@ def names(watcher, arbiter, hook_name, **kwargs):
     write("names", "%r %r %s" % (*all_of_them, arbiter.get_watcher("w").name))
     return True
 
+def state(watcher, arbiter, hook_name, **kwargs):
+    own = arbiter.statuses()[watcher.name]
+    write("states", " ".join([hook_name, watcher.status(), str(watcher.is_stopped()), own]))
+    return True
+
 def odd(watcher, arbiter, hook_name, **kwargs):
     raise ValueError("odd \udcff name")
 
@@ -593,6 +598,17 @@ fn a_hook_finds_watchers_by_their_names_as_written() {
     );
     daemon.wait_pids("Names", 1);
     assert_eq!(read(&daemon.path("names")), "['C', 'Names', 'W'] ['W', 'C', 'Names'] W\n");
+}
+
+#[test]
+fn before_start_sees_its_watcher_as_it_was() {
+    if !has_python("before_start_sees_its_watcher_as_it_was") {
+        return;
+    }
+    let daemon = web("hooks.before_start = hooked.state\nhooks.before_spawn = hooked.state\n");
+    daemon.done("start", "web");
+    let expected = "before_start stopped True stopped\nbefore_spawn starting False starting\n";
+    assert_eq!(read(&daemon.path("states")), expected);
 }
 
 #[test]
