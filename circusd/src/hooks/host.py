@@ -73,8 +73,20 @@ class CallError(Exception):
         self.errno = errno
 
 
-class Process(object):
+class Seen(object):
+    """What hooks see of something in circusd, which has more to it than is known here."""
+
+    def __getattr__(self, name):
+        kind = type(self).__name__.lower()
+        raise AttributeError("%s.%s cannot be had in a hook; docs/hooks.md lists what can" % (kind, name))
+
+
+class Process(Seen):
     """A process of a watcher, as it was when the hook was called."""
+
+    #: What Circus copies to each process of its watcher.
+    OF_WATCHER = ("cmd", "args", "env", "working_dir", "shell", "executable", "close_child_stdin", "close_child_stdout",
+                  "close_child_stderr")
 
     def __init__(self, watcher, facts):
         self.watcher = watcher
@@ -82,6 +94,9 @@ class Process(object):
         self.pid = facts["pid"]
         self.wid = facts["wid"]
         self.started = facts["started"]
+
+    def __getattr__(self, name):
+        return getattr(self.watcher, name) if name in self.OF_WATCHER else super().__getattr__(name)
 
     def age(self):
         return time.time() - self.started
@@ -97,6 +112,20 @@ class Process(object):
 
     def is_alive(self):
         return self.pid in self.watcher.call("list").get("pids", [])
+
+    @property
+    def status(self):
+        """Running or gone, by the numbers of Circus; circusd keeps no zombies."""
+        return 0 if self.is_alive() else 2
+
+    def poll(self):
+        return None if self.is_alive() else self.returncode()
+
+    def returncode(self):
+        """As in Circus: None of one that runs, and 0 of one of which nobody knows any more."""
+        exits = self.watcher.call("why")["slots"].get(str(self.wid), [])
+        known = [it["exit_code"] for it in exits if it["pid"] == self.pid]
+        return known[-1] if known else None if self.is_alive() else 0
 
     def send_signal(self, signum):
         self.watcher.send_signal(self.pid, signum)
@@ -114,7 +143,7 @@ class Process(object):
         return "<circus.Process pid=%s wid=%s>" % (self.pid, self.wid)
 
 
-class Socket(object):
+class Socket(Seen):
     """A managed socket: what is known of it. It is open in circusd and in processes with `use_sockets`, not here."""
 
     def __init__(self, name, facts):
@@ -164,7 +193,7 @@ def protocol(written):
         return 0
 
 
-class Watcher(object):
+class Watcher(Seen):
     """A watcher. What is set on the hook's own takes effect when the hook returns."""
 
     def __init__(self, arbiter, facts):
@@ -177,6 +206,7 @@ class Watcher(object):
             if name.isidentifier() and not hasattr(type(self), name):
                 setattr(self, name, copy.deepcopy(value))
         self.env = dict(options.get("env") or {})
+        self.stop_signal = number_to_signal(self.stop_signal)
         self.optnames = sorted(options)
         self.sockets = arbiter.sockets
         self.processes = {}
@@ -268,6 +298,11 @@ class Watcher(object):
     # circusd reaps by itself.
     manage_processes = reap_and_manage_processes = spawn_processes
 
+    def reap_process(self, *_):
+        pass
+
+    reap_processes = reap_process
+
     def notify_event(self, topic, msg):
         say({"event": str(topic), "watcher": self.name, "message": msg})
 
@@ -296,7 +331,7 @@ class Watcher(object):
         return self.call("set", options={key: value})
 
 
-class Arbiter(object):
+class Arbiter(Seen):
     """The daemon, asked through the frames."""
 
     def __init__(self, call, facts, sockets):
@@ -348,6 +383,10 @@ class Arbiter(object):
         statuses = self.statuses().items()
         return [self.own if name == self.own.name else self._fetch(name, status) for name, status in statuses]
 
+    @property
+    def multicast_endpoint(self):
+        return self.call("globaloptions", option="multicast_endpoint")["options"]["multicast_endpoint"]
+
     def iter_watchers(self, reverse=True):
         return iter(sorted(self.watchers, key=lambda watcher: watcher.priority, reverse=reverse))
 
@@ -381,6 +420,9 @@ class Arbiter(object):
 
     def stop_watchers(self):
         return self.call("stop")
+
+    def stop(self):
+        return self.call("quit")
 
 
 def number_to_signal(number):

@@ -89,6 +89,10 @@ def look_around(watcher, arbiter, hook_name, pid, **kwargs):
     assert watcher.free_form == "text" and watcher._options["free_form"] == "text"
     assert arbiter.get_watcher("we b") is watcher and arbiter.numwatchers() == 2
     assert [it.name for it in arbiter.iter_watchers()] == ["We b", "other"]
+    assert watcher.stop_signal is signal.SIGTERM and watcher.reap_process(pid) is None
+    assert (process.cmd, process.env, process.working_dir) == (watcher.cmd, watcher.env, watcher.working_dir)
+    assert (process.status, process.poll(), process.returncode()) == (0, None, None)
+    assert arbiter.multicast_endpoint == arbiter.call("globaloptions")["options"]["multicast_endpoint"]
     assert arbiter.endpoint.startswith("ipc://") and arbiter.check_delay == 5
     watcher.send_signal(pid, signal.SIGUSR1)
     arbiter.get_watcher("other").set_numprocesses(2)
@@ -104,6 +108,25 @@ def state(watcher, arbiter, hook_name, **kwargs):
     own = arbiter.statuses()[watcher.name]
     write("states", " ".join([hook_name, watcher.status(), str(watcher.is_stopped()), own]))
     return True
+
+kept = []
+
+def keep(watcher, arbiter, hook_name, **kwargs):
+    kept.extend(watcher.processes.values())
+    return True
+
+def look_back(watcher, arbiter, hook_name, exit_code, **kwargs):
+    write("ended", "%s %s %s" % (kept[0].status, kept[0].poll(), exit_code))
+    return True
+
+def quit(watcher, arbiter, hook_name, **kwargs):
+    arbiter.stop()
+    return True
+
+def ask_for_more(watcher, arbiter, hook_name, pid, **kwargs):
+    for it, name in ((arbiter, "umask"), (watcher, "hooks"), (watcher.processes[pid], "format_args")):
+        assert not hasattr(it, name), name
+    return watcher.autostart
 
 def odd(watcher, arbiter, hook_name, **kwargs):
     raise ValueError("odd \udcff name")
@@ -609,6 +632,38 @@ fn before_start_sees_its_watcher_as_it_was() {
     daemon.done("start", "web");
     let expected = "before_start stopped True stopped\nbefore_spawn starting False starting\n";
     assert_eq!(read(&daemon.path("states")), expected);
+}
+
+#[test]
+fn what_cannot_be_had_in_a_hook_says_where_to_read_what_can() {
+    if !has_python("what_cannot_be_had_in_a_hook_says_where_to_read_what_can") {
+        return;
+    }
+    let daemon = web("hooks.after_spawn = hooked.ask_for_more\n");
+    let reply = daemon.done("start", "web");
+    let error = "after_spawn failed: watcher.autostart cannot be had in a hook; docs/hooks.md lists what can";
+    assert_eq!(reply["errors"], json!({"web": error}));
+}
+
+#[test]
+fn a_process_that_a_hook_has_kept_tells_how_it_ended() {
+    if !has_python("a_process_that_a_hook_has_kept_tells_how_it_ended") {
+        return;
+    }
+    let daemon = web("hooks.after_start = hooked.keep\nhooks.after_reap = hooked.look_back\n");
+    daemon.done("start", "web");
+    daemon.done("stop", "web");
+    assert_eq!(read(&daemon.path("ended")), "2 -15 -15\n");
+}
+
+#[test]
+fn a_hook_may_stop_circusd() {
+    if !has_python("a_hook_may_stop_circusd") {
+        return;
+    }
+    let daemon = web("hooks.after_start = hooked.quit\n");
+    daemon.ok("start", json!({"name": "web"}));
+    assert!(daemon.wait_end().success());
 }
 
 #[test]
