@@ -45,7 +45,20 @@ pub fn usage(spec: &CommandSpec) -> String {
     for option in spec.usage.options {
         entry(&option_text(option), option.doc, &mut lines);
     }
+    if let Some(remark) = remark(spec) {
+        lines.push(String::new());
+        wrap(remark, "", &mut lines);
+    }
     lines.join("\n")
+}
+
+/// What an option before the command means with this one alone.
+fn remark(spec: &CommandSpec) -> Option<&'static str> {
+    (spec.name == "listen").then_some(
+        "--endpoint is that of the events here (pubsub_endpoint of circusd, tcp://127.0.0.1:5556 unless given). A daemon \
+         whose control endpoint is given there, or by CIRCUSCTL_ENDPOINT, is asked where its events are. If nobody \
+         is there within --timeout seconds, that is said, and waited on.",
+    )
 }
 
 /// `circusctl --help COMMAND`, and `help COMMAND` in the shell.
@@ -62,6 +75,10 @@ pub fn documentation(spec: &CommandSpec) -> String {
         entry(&option_text(option), option.doc, &mut lines);
     }
     if !spec.usage.options.is_empty() {
+        lines.push(String::new());
+    }
+    if let Some(remark) = remark(spec) {
+        wrap(remark, "", &mut lines);
         lines.push(String::new());
     }
     if !spec.properties.is_empty() {
@@ -189,6 +206,14 @@ mod tests {
              -h, --help            show this help message and exit\n  \
              --waiting             Wait until the work has ended"
         );
+    }
+
+    #[test]
+    fn listen_says_which_endpoint_it_means() {
+        let spec = find("listen").unwrap();
+        for text in [usage(spec), documentation(spec)] {
+            assert!(text.contains("\n--endpoint is that of the events here (pubsub_endpoint"), "{text}");
+        }
     }
 
     #[test]

@@ -2,15 +2,64 @@
 //!
 //! The stream outlives the daemon: when it is back, so are its events. Only what is missed in between is lost, and
 //! a line on stderr says that it may be.
+//!
+//! As in Circus the endpoint is that of events. Who names the one of commands means that daemon's events: it is asked
+//! where they are.
 
-use circus_common::consumer::{Consumer, Item};
-use serde_json::{Value, json};
+use std::{pin::pin, time::Duration};
+
+use circus_common::{
+    client::{CallError, Client},
+    config::endpoint::{Endpoint, Host},
+    consumer::{Consumer, Item},
+};
+use serde_json::{Map, Value, json};
+use tokio::time::sleep;
 
 use crate::{
-    cli::DEFAULT_PUBSUB_ENDPOINT,
     out::{Outcome, complain, say},
-    render::json::line,
+    render::{Reply, json::line},
 };
+
+/// How long a publisher has to show itself before its address is taken for one that answers questions.
+pub const HEAD_START: Duration = Duration::from_millis(300);
+
+/// Who waits for a daemon that is not there yet has no limit.
+const FOREVER: Duration = Duration::from_secs(365 * 86_400);
+
+/// What the daemon calls its endpoint for events.
+const EVENTS: &str = "pubsub_endpoint";
+
+/// What is listened to, and how it is printed.
+#[derive(Clone, Debug)]
+pub struct Wish<'a> {
+    /// What topics begin with; all do if there is none.
+    pub topics: Vec<&'a str>,
+    /// Whether each event is printed as JSON.
+    pub json: bool,
+    /// How long it takes until it is said that nobody is there.
+    pub patience: Duration,
+}
+
+/// Where it is listened.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The endpoint as the user or the daemon says it.
+    pub named: &'a str,
+    /// The address that is connected to: the endpoint, or this end of a tunnel to it.
+    pub reached: &'a str,
+    /// Whether it may be an endpoint for commands.
+    pub may_be_control: bool,
+}
+
+/// How listening ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// For good.
+    With(Outcome),
+    /// The place takes commands; it says that its events are there.
+    Elsewhere(String),
+}
 
 /// The endpoint among the arguments, which is the one with `://` in it, and the topics.
 pub fn split(args: &[String]) -> (Option<&str>, Vec<&str>) {
@@ -19,35 +68,82 @@ pub fn split(args: &[String]) -> (Option<&str>, Vec<&str>) {
     (endpoints.last().copied(), topics)
 }
 
-/// Where events come from. The environment names the control endpoint, so it does not count.
-pub fn endpoint<'a>(argument: Option<&'a str>, option: Option<&'a str>) -> &'a str {
-    argument.or(option).unwrap_or(DEFAULT_PUBSUB_ENDPOINT)
+/// Prints events until nobody reads them any more, or until it is known that they are elsewhere.
+pub async fn listen(wish: &Wish<'_>, place: Place<'_>) -> Ended {
+    events(wish, place).await.unwrap_or_else(|error| {
+        complain(&error.to_string());
+        Ended::With(Outcome::Failed)
+    })
 }
 
-/// Prints events until nobody reads them any more.
-pub async fn listen(endpoint: &str, topics: &[&str], json: bool) -> Outcome {
-    let mut consumer = match Consumer::connect(endpoint, topics).await {
-        Ok(consumer) => consumer,
-        Err(error) => {
-            complain(&error.to_string());
-            return Outcome::Failed;
-        }
-    };
+async fn events(wish: &Wish<'_>, place: Place<'_>) -> Result<Ended, CallError> {
+    let mut consumer = Consumer::connect(place.reached, &wish.topics).await?;
+    let mut asked = pin!(asked(place.reached));
+    let mut asking = place.may_be_control;
+    let mut late = pin!(sleep(wish.patience.max(HEAD_START)));
+    let mut waiting = true;
     loop {
-        match consumer.next().await {
-            Ok(Item::Event { topic, payload }) => {
-                if say(&event(&topic, &payload, json)).is_err() {
-                    return Outcome::Failed;
+        let item = tokio::select! {
+            item = consumer.next() => item?,
+            answer = &mut asked, if asking => {
+                if let Some(events) = answer {
+                    return Ok(Ended::Elsewhere(events));
+                }
+                asking = false;
+                continue;
+            }
+            () = &mut late, if waiting => {
+                complain(&format!("circusctl: nobody publishes events at {}, waiting", place.named));
+                waiting = false;
+                continue;
+            }
+        };
+        match item {
+            Item::Event { topic, payload } => {
+                if say(&event(&topic, &payload, wish.json)).is_err() {
+                    return Ok(Ended::With(Outcome::Failed));
                 }
             }
-            Ok(Item::Connected) => {}
-            Ok(Item::Disconnected) => complain("circusctl: the daemon went away, waiting for it"),
-            Ok(Item::Reconnected) => complain("circusctl: the daemon is back, events may have been missed"),
-            Err(error) => {
-                complain(&error.to_string());
-                return Outcome::Failed;
-            }
+            // It publishes, so there is nothing to ask it.
+            Item::Connected => (asking, waiting) = (false, false),
+            Item::Disconnected => complain("circusctl: the daemon went away, waiting for it"),
+            Item::Reconnected => complain("circusctl: the daemon is back, events may have been missed"),
         }
+    }
+}
+
+/// Where the daemon that takes commands at this address publishes its events; waits for it.
+async fn asked(address: &str) -> Option<String> {
+    sleep(HEAD_START).await;
+    let mut client = Client::connect(address, FOREVER).ok()?;
+    named_in(&client.call("globaloptions", question()).await.ok()?)
+}
+
+/// The properties of the question where events are.
+pub fn question() -> Map<String, Value> {
+    Map::from_iter([("option".to_owned(), EVENTS.into())])
+}
+
+/// What the answer to it names.
+pub fn named_in(reply: &Reply) -> Option<String> {
+    reply.get("options")?.get(EVENTS)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// An endpoint that a daemon named as it is reached from here: one bound to every interface is where the daemon is.
+pub fn seen_from_here(named: &str, control: &str) -> String {
+    match (named.parse(), control.parse()) {
+        (Ok(Endpoint::Tcp { host, port }), Ok(Endpoint::Tcp { host: known, .. })) if is_any(&host) => {
+            Endpoint::Tcp { host: known, port }.to_string()
+        }
+        _ => named.to_owned(),
+    }
+}
+
+fn is_any(host: &Host) -> bool {
+    match host {
+        Host::Any => true,
+        Host::Address(address) => address.is_unspecified(),
+        Host::Name(_) => false,
     }
 }
 
@@ -80,8 +176,29 @@ mod tests {
         let args = ["watcher.web".to_owned(), "tcp://127.0.0.1:1".to_owned()];
         let (given, topics) = split(&args);
         assert_eq!(topics, ["watcher.web"]);
-        assert_eq!(endpoint(given, Some("tcp://h:2")), "tcp://127.0.0.1:1");
-        assert_eq!(endpoint(None, Some("tcp://h:2")), "tcp://h:2");
-        assert_eq!(endpoint(None, None), "tcp://127.0.0.1:5556");
+        assert_eq!(given, Some("tcp://127.0.0.1:1"));
+    }
+
+    #[test]
+    fn a_daemon_on_every_interface_publishes_where_it_was_asked() {
+        let table = [
+            ("tcp://*:2", "tcp://host:1", "tcp://host:2"),
+            ("tcp://0.0.0.0:2", "tcp://10.0.0.1:1", "tcp://10.0.0.1:2"),
+            ("tcp://127.0.0.1:2", "tcp://host:1", "tcp://127.0.0.1:2"),
+            ("ipc:///e", "tcp://host:1", "ipc:///e"),
+            ("tcp://*:2", "ipc:///c", "tcp://*:2"),
+        ];
+        for (named, control, expected) in table {
+            assert_eq!(seen_from_here(named, control), expected, "{named} of {control}");
+        }
+    }
+
+    #[test]
+    fn only_an_answer_that_names_an_endpoint_is_one() {
+        let named = |reply: Value| named_in(reply.as_object().unwrap());
+        assert_eq!(named(json!({"options": {"pubsub_endpoint": "ipc:///e"}})), Some("ipc:///e".to_owned()));
+        for other in [json!({}), json!({"options": {"pubsub_endpoint": ""}}), json!({"status": "error"})] {
+            assert_eq!(named(other), None);
+        }
     }
 }

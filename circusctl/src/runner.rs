@@ -8,10 +8,12 @@ use circus_common::{
     tunnel::{Tunnel, TunnelError},
 };
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::{
-    cli::{Action, Args, DEFAULT_ENDPOINT, UsageError},
-    completions, help, listen, logs,
+    cli::{Action, Args, DEFAULT_ENDPOINT, DEFAULT_PUBSUB_ENDPOINT, UsageError},
+    completions::{self, PATIENCE},
+    help, listen, logs,
     message::{self, Properties},
     out::{Outcome, complain, end_line, on_terminal, say, show},
     overview,
@@ -203,12 +205,47 @@ impl Runner {
         }
     }
 
-    async fn listen(&self, args: &[String]) -> Outcome {
-        let (given, topics) = listen::split(args);
-        let endpoint = listen::endpoint(given, self.args.endpoint.as_deref());
-        match self.reachable(endpoint) {
-            Ok(endpoint) => listen::listen(&endpoint, &topics, self.args.json).await,
-            Err(error) => explained(&RunError::Tunnel(error)),
+    async fn listen(&mut self, args: &[String]) -> Outcome {
+        let (argument, topics) = listen::split(args);
+        let wish = listen::Wish { topics, json: self.args.json, patience: self.args.patience() };
+        let given = argument.or(self.args.endpoint.as_deref()).map(str::to_owned);
+        let mut may_be_control = given.is_some();
+        let mut named = match given {
+            Some(given) => given,
+            None => self.events_of_the_environment().await,
+        };
+        loop {
+            let reached = match self.reachable(&named) {
+                Ok(reached) => reached,
+                Err(error) => return explained(&RunError::Tunnel(error)),
+            };
+            let place = listen::Place { named: &named, reached: &reached, may_be_control };
+            match listen::listen(&wish, place).await {
+                listen::Ended::With(outcome) => return outcome,
+                listen::Ended::Elsewhere(events) => {
+                    let events = listen::seen_from_here(&events, &named);
+                    complain(&format!(
+                        "circusctl: {named} is for commands, listening to its events at {events}"
+                    ));
+                    named = events;
+                    may_be_control = false;
+                }
+            }
+        }
+    }
+
+    /// Where the daemon that the environment names publishes its events. Circus knows no such daemon here: where none is
+    /// named, or it does not answer, the place is the usual one.
+    async fn events_of_the_environment(&mut self) -> String {
+        let usual = || DEFAULT_PUBSUB_ENDPOINT.to_owned();
+        if self.endpoint == DEFAULT_ENDPOINT {
+            return usual();
+        }
+        let control = self.endpoint.clone();
+        match timeout(PATIENCE, self.call("globaloptions", listen::question())).await {
+            Ok(Ok(reply)) => listen::named_in(&reply)
+                .map_or_else(usual, |events| listen::seen_from_here(&events, &control)),
+            Ok(Err(_)) | Err(_) => usual(),
         }
     }
 

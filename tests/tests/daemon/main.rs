@@ -11,6 +11,7 @@ mod examples;
 mod hook_programs;
 mod hooks;
 mod idle;
+mod listen;
 mod logs;
 mod number;
 mod options;
