@@ -34,6 +34,8 @@ fn lines_typed_ahead_are_run_one_after_the_other() {
     // At once, or in pieces that end within a line.
     terminal.press("numwatchers\rlist\rincr web --waiting\rnumproc");
     terminal.wait("three answers", |shown| answers(shown) == ["1", "web", "2"]);
+    // The editor shows what it has of the line: before, the terminal itself would show what comes.
+    terminal.wait_for("(circusctl) numproc");
     terminal.press("esses\r");
     terminal.wait("the fourth, and nothing repeated", |shown| answers(shown) == ["1", "web", "2", "2"]);
     assert_eq!(daemon.option("web", "numprocesses"), 2);
