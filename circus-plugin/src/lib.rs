@@ -10,7 +10,6 @@ pub mod machine;
 mod metrics;
 mod names;
 pub mod options;
-mod pattern;
 pub mod plugins;
 pub mod runner;
 mod stdin;

@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use circus_common::{ErrorChain, config::plugin::builtin::Uses};
+use circus_common::{ErrorChain, complain, config::plugin::builtin::Uses};
 use circus_plugin::{
     cli::{self, Action, Job},
     host::{self, HostError},
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("circus-plugin: {}", ErrorChain(error.as_ref()));
+            complain("circus-plugin", &ErrorChain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use circus_common::{Signal, config::value::Kind};
+use circus_common::{Signal, config::value::Kind, pattern::Pattern};
 
 /// An option that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -157,6 +157,14 @@ pub fn flag(text: &str) -> Option<bool> {
 }
 
 /// The error of a value.
+/// The Python expression of an option.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn pattern(key: &str, text: &str) -> Result<Pattern, OptionError> {
+    Pattern::new(text).map_err(|error| wrong(key, text, &error))
+}
+
 pub(crate) fn wrong(key: &str, value: &str, reason: &str) -> OptionError {
     OptionError::Value { key: key.to_owned(), value: value.to_owned(), reason: reason.to_owned() }
 }

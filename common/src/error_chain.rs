@@ -1,6 +1,10 @@
 //! An error with its causes, for whoever reads it: the one place that walks them.
 
-use std::{error::Error, fmt};
+use std::{
+    error::Error,
+    fmt,
+    io::{self, Write},
+};
 
 /// Shows an error and its causes in one line: `cannot read `x`: no such file`.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +20,12 @@ impl fmt::Display for ErrorChain<'_> {
         }
         Ok(())
     }
+}
+
+/// Says on standard error why a program ends: `PROGRAM: REASON`. Where that cannot be written, on a full disk perhaps, the
+/// exit code has to do; `eprintln!` would panic and change it.
+pub fn complain(program: &str, reason: &dyn fmt::Display) {
+    let _ = writeln!(io::stderr(), "{program}: {reason}");
 }
 
 #[cfg(test)]

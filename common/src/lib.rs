@@ -13,6 +13,7 @@ pub mod figures;
 pub mod files;
 pub mod log;
 pub mod os;
+pub mod pattern;
 pub mod protocol;
 pub mod python;
 pub mod signal;
@@ -23,6 +24,6 @@ pub mod tunnel;
 
 pub use channel::Channel;
 pub use config::endpoint::Endpoint;
-pub use error_chain::ErrorChain;
+pub use error_chain::{ErrorChain, complain};
 pub use files::Disk;
 pub use signal::Signal;

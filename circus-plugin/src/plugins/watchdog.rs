@@ -7,15 +7,14 @@ use std::{
     time::Duration,
 };
 
-use circus_common::protocol::event::Seen;
+use circus_common::{pattern::Pattern, protocol::event::Seen};
 use serde_json::Value;
 
 use super::Setup;
 use crate::{
     machine::{Action, Input, Level, Moment, Needs, Order, Plugin, Question},
     names::{Names, is_own},
-    options::{OptionError, Options, wrong},
-    pattern::Pattern,
+    options::{OptionError, Options, pattern, wrong},
     ticker::Ticker,
 };
 
@@ -56,15 +55,15 @@ impl WatchDog {
     pub(super) fn new(setup: &Setup) -> Result<Self, OptionError> {
         let options = &setup.options;
         let message = options.text("msg_regex", "^(?P<pid>.*);(?P<timestamp>.*)$");
-        let pattern = Pattern::new("msg_regex", &message)?;
-        if !pattern.has_group("pid") {
+        let expression = pattern("msg_regex", &message)?;
+        if !expression.has_group("pid") {
             return Err(wrong("msg_regex", &message, "it needs a group `(?P<pid>...)`"));
         }
         Ok(Self {
             ticker: Ticker::every(options.loop_rate(60.0)?),
-            watchers: Pattern::new("watchers_regex", &options.text("watchers_regex", ".*"))?,
+            watchers: pattern("watchers_regex", &options.text("watchers_regex", ".*"))?,
             every_watcher: options.given("watchers_regex").is_none(),
-            message: pattern,
+            message: expression,
             max_count: max_count(options)?,
             address: (options.text("ip", "127.0.0.1"), options.port("port", 1664)?),
             signal: options.signal("watchers_stop_signal")?,

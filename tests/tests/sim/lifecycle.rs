@@ -243,6 +243,17 @@ fn the_global_warmup_delay_follows_each_watcher() {
 }
 
 #[test]
+fn an_expression_may_look_around_as_in_python() {
+    let mut sim =
+        Sim::start("[watcher:web]\ncmd = web\n[watcher:web2]\ncmd = web\n[watcher:job]\ncmd = job\n");
+    sim.ask(r#"{"command": "stop", "properties": {"name": "^(?!web)", "match": "regex", "waiting": true}}"#);
+    assert_eq!([sim.state("web"), sim.state("web2"), sim.state("job")], ["active", "active", "stopped"]);
+    let reply = sim.ask(r#"{"command": "stop", "properties": {"name": "(web", "match": "regex"}}"#);
+    let Reply::Error { code, .. } = reply else { panic!("{reply:?}") };
+    assert_eq!(code.number(), 5);
+}
+
+#[test]
 fn the_global_warmup_delay_is_not_between_reloads() {
     let text = "[circus]\nwarmup_delay = 2\n[watcher:a]\ncmd = a\n[watcher:b]\ncmd = b\n";
     let mut sim = Sim::start(text);

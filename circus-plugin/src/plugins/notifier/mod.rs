@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use circus_common::{
     config::{expand::words, plugin::builtin::Builtin},
+    pattern::Pattern,
     protocol::event::Seen,
 };
 use serde_json::Value;
@@ -19,8 +20,7 @@ use super::Setup;
 use crate::{
     machine::{Action, Answer, Input, Level, Mail, Moment, Needs, Plugin, Question, Way},
     names::Names,
-    options::{OptionError, Options, wrong},
-    pattern::Pattern,
+    options::{OptionError, Options, pattern, wrong},
 };
 
 /// What may be told.
@@ -57,7 +57,7 @@ impl Notifier {
         Ok(Self {
             host: setup.host.clone(),
             events,
-            watchers: Pattern::new("watchers_regex", &options.text("watchers_regex", ".*"))?,
+            watchers: pattern("watchers_regex", &options.text("watchers_regex", ".*"))?,
             ways: ways(options)?,
             lines: u64::try_from(options.integer("lines", 20)?.clamp(0, 1000)).unwrap_or_default(),
             timeout: options.seconds("timeout", 10.0)?,

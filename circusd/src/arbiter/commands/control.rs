@@ -2,9 +2,9 @@
 
 use circus_common::{
     config::fnmatch::fnmatch,
+    pattern::Pattern,
     protocol::{ErrorCode, Match, Reply, Target},
 };
-use regex::{Regex, RegexBuilder};
 
 use super::admin::Task;
 use crate::arbiter::{
@@ -14,9 +14,6 @@ use crate::arbiter::{
     operation::{Kind, Waiter},
     request::{Client, Shape},
 };
-
-/// The largest compiled form of a client's expression, in bytes.
-const REGEX_LIMIT: usize = 1 << 20;
 
 impl Arbiter {
     pub(super) fn start(&mut self, client: Client, target: Option<Target>, waiting: bool) {
@@ -141,10 +138,10 @@ impl Arbiter {
         let matches: Box<dyn Fn(&str) -> bool> = match method {
             Match::Simple => Box::new(move |name: &str| name == lower),
             Match::Glob => Box::new(move |name: &str| fnmatch(&lower, name)),
-            Match::Regex => match anchored(&lower) {
-                Ok(regex) => Box::new(move |name: &str| regex.is_match(name)),
+            Match::Regex => match Pattern::new(&lower) {
+                Ok(pattern) => Box::new(move |name: &str| pattern.matches(name)),
                 Err(error) => {
-                    self.refuse(client, ErrorCode::Command, last_line(&error.to_string()));
+                    self.refuse(client, ErrorCode::Command, error);
                     return None;
                 }
             },
@@ -171,28 +168,4 @@ enum Found {
     One(WatcherId),
     /// None named, or several that match.
     Several(Vec<WatcherId>),
-}
-
-/// An expression as Python's `match` uses it: anchored at the start only.
-fn anchored(text: &str) -> Result<Regex, regex::Error> {
-    let build = |text: &str| RegexBuilder::new(text).size_limit(REGEX_LIMIT).build();
-    // By itself first: `a)|(?:b` makes sense only inside of what anchors it.
-    build(text).and_then(|_| build(&format!("^(?:{text})")))
-}
-
-/// The regex crate draws a picture before it says what is wrong.
-fn last_line(text: &str) -> String {
-    text.lines().last().unwrap_or(text).trim_start_matches("error: ").to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_expression_is_anchored_at_the_start_and_makes_sense_by_itself() {
-        let found = |text: &str, name: &str| anchored(text).is_ok_and(|regex| regex.is_match(name));
-        assert!(found("ot", "other") && found("b|ot", "other") && !found("ot", "another"));
-        assert!(anchored("a)|(?:b").is_err());
-    }
 }
