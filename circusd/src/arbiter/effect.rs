@@ -256,6 +256,8 @@ pub struct SpawnSpec {
     pub stop_signal: Signal,
     /// For the slot table, in seconds.
     pub graceful_timeout: f64,
+    /// Whether what it leaves behind is to be left alone for good.
+    pub keeps_orphans: bool,
 }
 
 /// What descriptor 0 of a process is.

@@ -175,6 +175,7 @@ impl Surroundings {
             stderr: Output::Inherit,
             stop_signal: Signal::TERM,
             graceful_timeout: GRACE,
+            keeps_orphans: false,
         }
     }
 

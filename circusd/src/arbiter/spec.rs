@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use circus_common::{
     Channel,
-    config::{WatcherConfig, expand, python_text::repr_text},
+    config::{Orphans, WatcherConfig, expand, python_text::repr_text},
 };
 
 use super::{
@@ -53,6 +53,7 @@ pub(super) fn build(
         stderr: output(config, Channel::Stderr),
         stop_signal: config.stop_signal,
         graceful_timeout: config.graceful_timeout,
+        keeps_orphans: config.orphans == Orphans::Keep,
     })
 }
 

@@ -193,6 +193,9 @@ impl Os {
     pub fn spawn(&mut self, process: ProcessId, spec: Box<SpawnSpec>) {
         let slot = self.slots.take(process, &spec);
         self.table.spawning(process, slot);
+        if spec.keeps_orphans {
+            self.table.keep_orphans();
+        }
         let grant = match &self.sockets {
             Some(sockets) => sockets.grant(&spec),
             None => Ok(Grant::default()),
@@ -433,8 +436,12 @@ impl Os {
         count
     }
 
-    /// Ends, at quit, orphans that belong to no watcher; what was released is left alone. Each is named in the log.
+    /// Ends, at quit, orphans that belong to no watcher; what was released is left alone. Each is named in the log. Once
+    /// a watcher has wanted its own to be left alone all are: whose an orphan was cannot be seen any more.
     pub async fn end_orphans(&mut self, grace: Duration) {
+        if self.table.keeps_orphans() {
+            return;
+        }
         let spared = self.table.spared();
         self.end(ending::Search::Orphans { grace, spared }).await;
     }

@@ -26,6 +26,8 @@ pub struct Released {
     pids: HashSet<i32>,
     /// Their sessions, as long as anybody is in them.
     sessions: HashSet<i32>,
+    /// Whether there may be orphans that are to be left alone.
+    orphans: bool,
 }
 
 #[derive(Debug)]
@@ -213,6 +215,16 @@ impl Table {
     pub fn strangers(&self) -> HashSet<i32> {
         let own = std::process::id().cast_signed();
         self.by_pid.keys().chain(&self.released.pids).copied().chain([own]).collect()
+    }
+
+    /// From now on there may be orphans that are to be left alone.
+    pub const fn keep_orphans(&mut self) {
+        self.released.orphans = true;
+    }
+
+    /// Whether there may be.
+    pub const fn keeps_orphans(&self) -> bool {
+        self.released.orphans
     }
 
     /// Whom the end of orphans leaves alone.

@@ -71,6 +71,7 @@ impl Bench {
             stderr: Output::Null,
             stop_signal: Signal::TERM,
             graceful_timeout: 1.0,
+            keeps_orphans: false,
         }
     }
 

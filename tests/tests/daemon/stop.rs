@@ -144,6 +144,7 @@ fn orphans_kept_are_left_alone() {
     daemon.end_later(orphan);
     daemon.signal(Signal::TERM);
     daemon.wait_end();
+    assert!(process::lives(orphan), "also when circusd ends");
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn spec() -> SpawnSpec {
         stderr: Output::Null,
         stop_signal: Signal::INT,
         graceful_timeout: 2.5,
+        keeps_orphans: false,
     }
 }
 
