@@ -67,18 +67,22 @@ pub fn resolve(uid: Option<&Account>, gid: Option<&Account>) -> Result<(Option<u
     Ok((user, gid.map(group).transpose()?))
 }
 
-/// Number 0 means "not set", as in Circus: no call is made for it.
+/// For number 0 no call is made, as in Circus: the process keeps what circusd has. A group that is not set at all is the
+/// user's own.
 fn look_up(uid: Option<&Account>, gid: Option<&Account>) -> Result<Identity, String> {
     let user = uid.map(user).transpose()?.filter(|user| !user.uid.is_root());
-    let group = gid.map(group).transpose()?.filter(|gid| *gid != 0);
-    let Some(user) = user else { return Ok(Identity { uid: None, gid: group, groups: None }) };
+    let group = gid.map(group).transpose()?;
+    let changed = |gid: u32| Some(gid).filter(|gid| *gid != 0);
+    let Some(user) = user else {
+        return Ok(Identity { uid: None, gid: group.and_then(changed), groups: None });
+    };
     let group = group.unwrap_or(user.gid.as_raw());
     let name =
         CString::new(user.name.as_str()).map_err(|_| format!("{:?} isn't a valid user name", user.name))?;
     let groups = nix::unistd::getgrouplist(&name, Gid::from_raw(group))
         .map_err(|error| format!("cannot list the groups of user '{}': {}", user.name, error.desc()))?;
     let groups = groups.into_iter().map(Gid::as_raw).collect();
-    Ok(Identity { uid: Some(user.uid.as_raw()), gid: Some(group), groups: Some(groups) })
+    Ok(Identity { uid: Some(user.uid.as_raw()), gid: changed(group), groups: Some(groups) })
 }
 
 /// What is looked up. Digits are a number, as in Circus, whether a file or `set` wrote them.
@@ -137,6 +141,14 @@ mod tests {
     fn root_means_not_set() {
         let identity = Identities::default().find(Some(&name("root")), Some(&Account::Id(0))).expect("known");
         assert_eq!(identity, Identity::default());
+    }
+
+    #[test]
+    fn roots_group_may_be_asked_for() {
+        let root = Account::Id(0);
+        let identity = Identities::default().find(Some(&name("nobody")), Some(&root)).expect("known");
+        assert_eq!((identity.uid, identity.gid), (Some(65534), None), "it stays the group of circusd");
+        assert!(identity.groups.is_some_and(|groups| groups.contains(&0)));
     }
 
     #[test]

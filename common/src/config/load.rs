@@ -34,7 +34,10 @@ pub fn load(main: &Path, host: &Host, files: &dyn Files) -> Loaded {
     let (watchers, circus) = (&mut config.watchers, &config.circus);
     programs::append(watchers, circus, sections.get("circus"), (host, files), &mut report);
     config.run_plugins(&programs::program(plugin::PROGRAM, host, files));
-    config.watchers.iter().for_each(|watcher| sockets_of(watcher, &config, &sections, &mut report));
+    for watcher in &config.watchers {
+        sockets_of(watcher, &config, &sections, &mut report);
+        groups_of(watcher, &sections, &mut report);
+    }
     sections.iter().for_each(|section| foreign(section, &mut report));
     Loaded { config, mistakes: report.finish() }
 }
@@ -86,6 +89,15 @@ fn sockets_of(watcher: &WatcherConfig, config: &Config, sections: &Sections, rep
     if watcher.idle_timeout > 0.0 && !watcher.on_demand {
         let message = "has no effect without `on_demand = True`";
         report.add(Degree::Warning, section, Some("idle_timeout"), message);
+    }
+}
+
+/// Warns of a group without a user, which drops less than one may think.
+fn groups_of(watcher: &WatcherConfig, sections: &Sections, report: &mut Report) {
+    let Some(section) = sections.get(&format!("watcher:{}", watcher.name)) else { return };
+    if watcher.gid.is_some() && watcher.uid.is_none() {
+        let message = "without `uid` its processes stay in circusd's supplementary groups";
+        report.add(Degree::Warning, section, Some("gid"), message);
     }
 }
 
