@@ -2,7 +2,7 @@
 //!
 //! Runs on a thread of its own: the disk may be slow, and so may a name service.
 
-use std::{net::TcpListener, path::Path};
+use std::{fs, net::TcpListener, path::Path};
 
 use circus_common::{
     Disk,
@@ -18,6 +18,10 @@ use circus_common::{
 /// Every mistake, one a line: what a start would leave out is refused here, and so is a file with nothing in it, which
 /// is one that somebody is just writing, and an endpoint that is new and cannot be had.
 pub(super) fn load(file: &Path, host: &Host, bound: &[Endpoint]) -> Result<Config, String> {
+    // To open a pipe would be to wait for its writer, and with it everything that changes the configuration.
+    if fs::metadata(file).is_ok_and(|found| !found.is_file()) {
+        return Err(format!("{}: it is not a regular file; circusd goes on as it is", file.display()));
+    }
     let loaded = config::load(file, host, &Disk);
     let mistakes = loaded.text(Degree::BrokenSection);
     if !mistakes.is_empty() {
@@ -66,7 +70,7 @@ mod tests {
     fn read(text: &str, bound: &[Endpoint]) -> Result<Config, String> {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("circus.ini");
-        std::fs::write(&file, text).expect("a file");
+        fs::write(&file, text).expect("a file");
         load(&file, &Host::default(), bound)
     }
 
@@ -75,6 +79,15 @@ mod tests {
         for text in ["", "\n# soon\n", "[circus]\n"] {
             assert!(read(text, &[]).is_err_and(|error| error.contains("there is nothing in it")), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pipe = dir.path().join("circus.ini");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        let answer = load(&pipe, &Host::default(), &[]);
+        assert!(answer.is_err_and(|error| error.contains("it is not a regular file")));
     }
 
     #[test]

@@ -33,7 +33,7 @@ use crate::{
         self, Arbiter, Departure, Effect, Input, Setup, Timestamp,
         effect::{Note, Question},
         id::RequestId,
-        input::LoadPurpose,
+        input::{DaemonSignal, LoadPurpose},
     },
     controller::{self, BindError, Controller, Incoming, MAX_PEERS},
     discovery::Discovery,
@@ -121,6 +121,8 @@ pub struct Daemon {
     hooks: Hooks,
     /// What is to be handled next. One thing heard may be none of the arbiter's, or several.
     told: VecDeque<Input>,
+    /// A signal that came before the first decision and ends everything.
+    called_off: Option<DaemonSignal>,
     loads: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
     /// The endpoints as the configuration names them.
     bound: Vec<Endpoint>,
@@ -150,7 +152,7 @@ impl Daemon {
         let Birth { mut config, file, host } = birth;
         // Listened to from the first moment on: a signal during the start is a wish to end.
         let (signals, released, kept) = live.take_kept();
-        let signals = match signals {
+        let mut signals = match signals {
             Some(signals) => signals,
             None => Signals::new().map_err(|source| StartError::Signals { source })?,
         };
@@ -166,14 +168,12 @@ impl Daemon {
         let clock = Clock::start();
         let mut helpers = StreamHelpers::new(orders.clone());
         let mut hooks = Hooks::new(&config.circus);
-        data::leave_out_broken(&mut config, &host, &mut helpers, &mut hooks, &mut os, clock).await;
-        let subscribers = peers(os.descriptors(), SUBSCRIBERS_PART);
-        let events = controller::Settings::events(&config.circus)?;
-        let publisher = Publisher::bind(events.with_peers(subscribers)).await?;
-        let own_publisher = match controller::Settings::own_events(&config.circus)? {
-            Some(settings) => Some(Publisher::bind(settings.with_peers(subscribers)).await?),
-            None => None,
+        // A module may take its time to be imported, and nobody is kept from ending circusd meanwhile.
+        let called_off = tokio::select! {
+            () = data::leave_out_broken(&mut config, &host, &mut helpers, &mut hooks, &mut os, clock) => None,
+            signal = signals.end() => Some(signal),
         };
+        let (publisher, own_publisher) = publishers(&config.circus, os.descriptors()).await?;
         let sockets = os.open_sockets(config.sockets.clone(), kept).await;
         let sockets = sockets.map_err(|source| StartError::Socket { file: file.clone(), source })?;
         info!("sockets started");
@@ -199,6 +199,7 @@ impl Daemon {
             helpers,
             hooks,
             told: VecDeque::new(),
+            called_off,
             loads: mpsc::channel(1),
             bound: load::endpoints(&circus),
             file,
@@ -219,7 +220,7 @@ impl Daemon {
     /// Runs until it is told to end, and ends: every process gone, every answer sent, the addresses free.
     pub async fn run(mut self) -> (Departure, Live) {
         info!("Arbiter now waiting for commands");
-        self.handle(Input::Boot);
+        self.handle(self.called_off.map_or(Input::Boot, Input::Signalled));
         let mut handled = 0;
         let departure = loop {
             self.carry_out_some();
@@ -434,6 +435,21 @@ impl Daemon {
         self.live.keep(self.signals, released, kept);
         self.live
     }
+}
+
+/// Binds the endpoints of events, and of those that Circus does not have where they are asked for.
+async fn publishers(
+    circus: &CircusConfig,
+    granted: Descriptors,
+) -> Result<(Publisher, Option<Publisher>), BindError> {
+    let subscribers = peers(granted, SUBSCRIBERS_PART);
+    let events = controller::Settings::events(circus)?;
+    let publisher = Publisher::bind(events.with_peers(subscribers)).await?;
+    let own = match controller::Settings::own_events(circus)? {
+        Some(settings) => Some(Publisher::bind(settings.with_peers(subscribers)).await?),
+        None => None,
+    };
+    Ok((publisher, own))
 }
 
 /// A spawn does not wait for what is only told: whoever reads it reads it a little later, and in the same order.

@@ -38,6 +38,16 @@ impl Signals {
         })
     }
 
+    /// The next one that ends circusd: while nothing has begun there is nothing else to be told. Cancel-safe.
+    pub async fn end(&mut self) -> DaemonSignal {
+        loop {
+            match self.next().await {
+                DaemonSignal::Hup => info!("nothing has been started yet: there is nothing to reload"),
+                signal @ (DaemonSignal::Int | DaemonSignal::Term | DaemonSignal::Quit) => return signal,
+            }
+        }
+    }
+
     /// The next one. Cancel-safe.
     pub async fn next(&mut self) -> DaemonSignal {
         loop {

@@ -6,6 +6,8 @@ use circus_tests::daemon::{Daemon, SLACK, process, wait};
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::hooks::{has_python, prepared};
+
 /// A shell with a child that has a child; each writes its letter when it gets USR1.
 fn family() -> Daemon {
     let tell = |letter: &str| format!("trap 'echo {letter} >> told' USR1");
@@ -222,4 +224,23 @@ fn quit_waiting_leaves_no_process_at_all() {
     assert!(left.is_empty(), "{left:?}");
     assert_eq!((reply.status.code(), String::from_utf8_lossy(&reply.stdout).as_ref()), (Some(0), "ok\n"));
     assert!(daemon.wait_end().success());
+}
+
+#[test]
+fn a_signal_ends_circusd_also_while_it_waits_for_a_module() {
+    if !has_python("a_signal_ends_circusd_also_while_it_waits_for_a_module") {
+        return;
+    }
+    let daemon = prepared(
+        "[watcher:web]\ncmd = touch started\nhooks.before_start = endless.hook\n[watcher:other]\ncmd = touch started\n",
+    );
+    let module = "import time\nopen('importing', 'w').write('yes')\ntime.sleep(1000)\n";
+    std::fs::write(daemon.path("endless.py"), module).unwrap();
+    daemon.spawn();
+    daemon.wait_file("importing");
+    daemon.signal(Signal::TERM);
+    let before = Instant::now();
+    assert_eq!(daemon.wait_end().code(), Some(0));
+    assert!(before.elapsed() < SLACK, "{:?}", before.elapsed());
+    assert!(!daemon.path("started").exists(), "nothing is begun that is to end");
 }
