@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use circus_common::{ErrorChain, log};
+use circus_common::{ErrorChain, complain, log};
 use circus_stats::{
     cli::{self, Action, Options},
     program,
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("circusd-stats: {}", ErrorChain(error.as_ref()));
+            complain("circusd-stats", &ErrorChain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

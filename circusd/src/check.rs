@@ -13,6 +13,9 @@ use circus_common::config::{Args, Config, Degree, Host, Loaded, Mistake, Watcher
 
 use machine::{Here, Machine, broken_hooks, broken_streams, remarks};
 
+/// Columns for names; a longer one moves its own line only.
+const WIDEST: usize = 60;
+
 /// The text, and whether the file is good (warnings do not make it bad). Looks at this machine.
 #[must_use]
 pub fn report(loaded: &Loaded, host: &Host) -> (String, bool) {
@@ -88,7 +91,7 @@ fn watchers(title: &str, watchers: &[&WatcherConfig], text: &mut String) -> fmt:
         return Ok(());
     }
     writeln!(text, "{title}")?;
-    let width = watchers.iter().map(|watcher| watcher.name.chars().count()).max().unwrap_or(0);
+    let width = watchers.iter().map(|watcher| watcher.name.chars().count()).max().unwrap_or(0).min(WIDEST);
     for watcher in watchers {
         let name = Line(&watcher.name).to_string();
         let when = if watcher.on_demand { "  (on demand)" } else { "" };

@@ -9,7 +9,7 @@ use std::{
 };
 
 use circus_common::{
-    Disk, ErrorChain,
+    Disk, ErrorChain, complain,
     config::{self, Config, Degree, Host, Loaded},
 };
 use circusd::{
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     title::set();
     memory::share_heaps();
     if let Err(error) = limits::survive_large_files() {
-        eprintln!("circusd: cannot ignore SIGXFSZ: {error}");
+        complain("circusd", &format_args!("cannot ignore SIGXFSZ: {error}"));
         return ExitCode::FAILURE;
     }
     let done = match cli::parse(env::args_os()) {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("circusd: {}", ErrorChain(error.as_ref()));
+            complain("circusd", &ErrorChain(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -70,7 +70,7 @@ fn init(path: Option<&Path>) -> Result<(), Box<dyn Error>> {
 
 fn check(path: &Path) -> ExitCode {
     if let Err(error) = cli::config_exists(path) {
-        eprintln!("circusd: {error}");
+        complain("circusd", &error);
         return ExitCode::FAILURE;
     }
     let host = match host() {
@@ -85,7 +85,7 @@ fn check(path: &Path) -> ExitCode {
 
 fn run(options: RunOptions) -> ExitCode {
     if let Err(error) = cli::config_exists(&options.config) {
-        eprintln!("circusd: {error}");
+        complain("circusd", &error);
         return ExitCode::FAILURE;
     }
     // Both before any thread: what is taken out of the environment must not be seen, and a fork loses threads.
@@ -97,7 +97,7 @@ fn run(options: RunOptions) -> ExitCode {
     };
     let loaded = load(&options.config, &host);
     if loaded.has(Degree::Fatal) {
-        eprint!("{}", check::mistakes(&loaded));
+        _ = io::stderr().write_all(check::mistakes(&loaded).as_bytes());
         return ExitCode::FAILURE;
     }
     let mut readiness = Readiness::foreground();
@@ -106,7 +106,7 @@ fn run(options: RunOptions) -> ExitCode {
         readiness = match daemonize(&keep) {
             Ok(readiness) => readiness,
             Err(error) => {
-                eprintln!("circusd: {}", ErrorChain(&error));
+                complain("circusd", &ErrorChain(&error));
                 return ExitCode::FAILURE;
             }
         };
@@ -116,7 +116,7 @@ fn run(options: RunOptions) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Circus says this on stdout, without its name, and scripts look there.
         Err(error) if !daemon && error.is::<PidfileError>() => {
-            println!("{}", ErrorChain(error.as_ref()));
+            _ = writeln!(io::stdout(), "{}", ErrorChain(error.as_ref()));
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -215,7 +215,10 @@ fn load(path: &Path, host: &Host) -> Loaded {
 /// names none of its own, and like Circus circusd does not begin.
 fn host() -> Result<Host, ExitCode> {
     let cwd = env::current_dir().map_err(|error| {
-        eprintln!("circusd: the directory it is started in is gone: start it in one that exists ({error})");
+        complain(
+            "circusd",
+            &format_args!("the directory it is started in is gone: start it in one that exists ({error})"),
+        );
         ExitCode::FAILURE
     })?;
     let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {

@@ -222,6 +222,13 @@ fn no_value_moves_the_cursor() {
 }
 
 #[test]
+fn a_name_may_be_of_any_length() {
+    let name = "n".repeat(70_000);
+    let (text, good) = report(&loaded(&format!("[watcher:{name}]\ncmd = a\n[watcher:b]\ncmd = b\n")));
+    assert!(good && text.contains(&format!("  {name}  1 x a\n")) && text.contains("1 x b\n"));
+}
+
+#[test]
 fn a_hook_that_cannot_be_had_leaves_its_watcher_out() {
     let file = "[watcher:good]\ncmd = good\nhooks.before_start = is.there\n\
                 [watcher:bad]\ncmd = bad\nhooks.before_start = no.such\n";

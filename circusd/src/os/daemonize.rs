@@ -15,6 +15,7 @@ use std::{
     process,
 };
 
+use circus_common::complain;
 use rustix::{
     io::Errno,
     pipe::{PipeFlags, pipe_with},
@@ -83,7 +84,7 @@ impl Readiness {
                 message.extend_from_slice(format!("circusd: {text}\n").as_bytes());
                 tell(parent, &message);
             }
-            None => eprintln!("circusd: {text}"),
+            None => complain("circusd", &text),
         }
     }
 }
@@ -148,7 +149,7 @@ fn end_as_told(answer: OwnedFd) -> ! {
             *code
         }
         None => {
-            eprintln!("circusd: the daemon ended before it was ready");
+            complain("circusd", &"the daemon ended before it was ready");
             SILENT
         }
     };

@@ -96,6 +96,14 @@ fn a_pid_file_of_a_living_process_keeps_a_daemon_from_starting() {
 }
 
 #[test]
+fn an_error_that_cannot_be_written_is_an_exit_code_all_the_same() {
+    let bad = Plan::new("[watcher:a]\ncmd = x\nnumprocesses = two\n").prepare();
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = bad.command().stdout(full()).stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
 fn a_directory_that_is_gone_keeps_a_daemon_from_starting() {
     let daemon = Plan::new(WEB).prepare();
     let circusd = daemon.command();
