@@ -69,12 +69,14 @@ impl Text {
     }
 
     fn finish(mut self) -> String {
-        self.message.push_str(&self.fields);
+        // Without a message the blank before the first field separates nothing; in one it is an indentation.
+        let fields = if self.message.is_empty() { self.fields.trim_start() } else { &self.fields };
+        self.message.push_str(fields);
         if self.message.len() > TEXT_LIMIT {
             self.message.truncate(self.message.floor_char_boundary(TEXT_LIMIT - CUT.len()));
             self.message.push_str(CUT);
         }
-        if self.message.starts_with(' ') { self.message.trim_start().to_owned() } else { self.message }
+        self.message
     }
 }
 
