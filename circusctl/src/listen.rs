@@ -14,7 +14,7 @@ use circus_common::{
     consumer::{Consumer, Item},
 };
 use serde_json::{Map, Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     out::{Outcome, complain, say},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long a publisher has to show itself before its address is taken for one that answers questions.
-pub const HEAD_START: Duration = Duration::from_millis(300);
+const HEAD_START: Duration = Duration::from_millis(300);
 
 /// Who waits for a daemon that is not there yet has no limit.
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
@@ -80,7 +80,7 @@ async fn events(wish: &Wish<'_>, place: Place<'_>) -> Result<Ended, CallError> {
     let mut consumer = Consumer::connect(place.reached, &wish.topics).await?;
     let mut asked = pin!(asked(place.reached));
     let mut asking = place.may_be_control;
-    let mut late = pin!(sleep(wish.patience.max(HEAD_START)));
+    let mut late = pin!(sleep_until(Instant::now() + wish.patience.max(HEAD_START)));
     let mut waiting = true;
     loop {
         let item = tokio::select! {
@@ -114,7 +114,7 @@ async fn events(wish: &Wish<'_>, place: Place<'_>) -> Result<Ended, CallError> {
 
 /// Where the daemon that takes commands at this address publishes its events; waits for it.
 async fn asked(address: &str) -> Option<String> {
-    sleep(HEAD_START).await;
+    sleep_until(Instant::now() + HEAD_START).await;
     let mut client = Client::connect(address, FOREVER).ok()?;
     named_in(&client.call("globaloptions", question()).await.ok()?)
 }

@@ -83,6 +83,7 @@ impl WatcherConfig {
             orphans: Orphans::End,
             extra: BTreeMap::new(),
             from_file: false,
+            brought_along: false,
         }
     }
 

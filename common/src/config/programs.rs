@@ -87,6 +87,7 @@ fn own(
         stdout_stream: circus.debug.then(stream),
         stderr_stream: circus.debug.then(stream),
         from_file: true,
+        brought_along: true,
         ..WatcherConfig::new(
             name,
             &command.iter().map(|word| words::quote(word)).collect::<Vec<_>>().join(" "),

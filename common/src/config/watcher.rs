@@ -108,6 +108,8 @@ pub struct WatcherConfig {
     pub extra: BTreeMap<String, Value>,
     /// Whether it came from a file, which `options` shows in the shape of a few values (`args` `""` against null).
     pub from_file: bool,
+    /// Whether circusd brings it along, for a plugin or for statistics: then a stream that nobody gave is null.
+    pub brought_along: bool,
 }
 
 impl WatcherConfig {

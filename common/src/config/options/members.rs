@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 use super::Field;
 use crate::config::{HookConfig, HookName, WatcherConfig};
 
-/// A stream's keys as `options` shows them: without `class`; null when an `add` said nothing.
+/// A stream's keys as `options` shows them: without `class`; null when an `add` or circusd itself said nothing.
 pub(super) fn stream(watcher: &WatcherConfig, stream: &Option<IndexMap<String, Value>>) -> Value {
     match stream {
-        None if !watcher.from_file => Value::Null,
+        None if !watcher.from_file || watcher.brought_along => Value::Null,
         None => Value::Object(Map::new()),
         Some(members) => {
             let shown = members.iter().filter(|(name, _)| *name != "class");

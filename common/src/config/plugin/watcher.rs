@@ -24,6 +24,7 @@ pub(super) fn base(name: &str, host: &Host) -> WatcherConfig {
         close_child_stdout: true,
         close_child_stderr: true,
         from_file: true,
+        brought_along: true,
         ..WatcherConfig::new(name, "")
     }
 }

@@ -81,4 +81,6 @@ fn what_nobody_said_of_them_is_reported_as_nothing() {
     assert_eq!(names(&config), ["circusd-stats", "plugin:p", "plugin:q"]);
     assert_eq!(args, [json!(null), json!(null), json!("-v")]);
     assert!(told.iter().all(|it| it["warmup_delay"].is_f64()));
+    assert!(told.iter().all(|it| it["stdout_stream_conf"].is_null() && it["stderr_stream_conf"].is_null()));
+    assert_eq!(last("[circus]\nstatsd = 1\ndebug = 1\n").report()["stdout_stream_conf"], json!({}));
 }
