@@ -129,10 +129,10 @@ fn what_was_released_is_left_alone_also_after_a_restart_in_place() {
 #[test]
 fn a_term_in_the_middle_of_a_restart_in_place_ends_the_daemon() {
     let mut daemon = Daemon::start("");
-    // A stray of an own session that ignores TERM: the restart waits a few seconds for it.
+    // A stray of an own session, whose parent has gone, that ignores TERM: the restart waits a few seconds for it.
     script(daemon.dir.path(), "stray", "trap '' TERM; touch there; sleep 1000\n");
-    script(daemon.dir.path(), "worker", "setsid sh stray & exec sleep 1000\n");
-    let options = json!({"orphans": "keep", "copy_env": true});
+    script(daemon.dir.path(), "worker", "(setsid sh stray &); exec sleep 1000\n");
+    let options = json!({"copy_env": true});
     let properties =
         json!({"name": "a", "cmd": "sh worker", "start": true, "waiting": true, "options": options});
     daemon.call("add", properties).unwrap();
@@ -155,13 +155,17 @@ fn signals_that_were_blocked_by_whoever_started_it_end_the_daemon_all_the_same()
 }
 
 #[test]
-fn a_configuration_that_never_comes_to_its_end_holds_up_no_quit() {
+fn a_configuration_that_has_become_a_pipe_is_refused_and_holds_up_nothing() {
     let mut daemon = Daemon::start("[watcher:a]\ncmd = sleep 1000\n");
     fs::remove_file(daemon.path("circus.ini")).unwrap();
     let fifo = daemon.path("circus.ini");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
-    assert!(daemon.call("reloadconfig", json!({})).is_none(), "answered when it is read");
-    assert!(daemon.call("status", json!({})).is_some(), "meanwhile everything else is answered");
+    let reply = daemon.call("reloadconfig", json!({})).expect("an answer");
+    assert!(
+        reply["reason"].as_str().is_some_and(|reason| reason.contains("not a regular file")),
+        "{reply:?}"
+    );
+    assert!(daemon.call("rm", json!({"name": "a", "waiting": true})).is_some(), "what would queue behind it");
     daemon.signal(Signal::TERM);
     assert!(daemon.ended().success());
 }

@@ -234,7 +234,7 @@ fn a_signal_ends_circusd_also_while_it_waits_for_a_module() {
     let daemon = prepared(
         "[watcher:web]\ncmd = touch started\nhooks.before_start = endless.hook\n[watcher:other]\ncmd = touch started\n",
     );
-    let module = "import time\nopen('importing', 'w').write('yes')\ntime.sleep(1000)\n";
+    let module = "import time\nopen('importing', 'w').write('yes\\n')\ntime.sleep(1000)\n";
     std::fs::write(daemon.path("endless.py"), module).unwrap();
     daemon.spawn();
     daemon.wait_file("importing");
