@@ -92,12 +92,18 @@ impl Watcher {
 
     /// Tells everything at once, and no hook: the watcher is given away.
     pub(super) fn tell_the_rest(&mut self, out: &mut Outbox) {
-        for line in std::mem::take(&mut self.lines).into_values() {
-            for telling in line.waiting {
-                match telling {
-                    Telling::Event(happening) => out.publish(&self.config.name, happening),
-                    Telling::Hook(..) => {}
-                }
+        let lines = std::mem::take(&mut self.lines).into_values().map(|line| line.waiting);
+        // All kills of a stop come before its first reap here, too.
+        let halves = lines.map(|mut line| {
+            let end = line.iter().position(Telling::is_end).unwrap_or(line.len());
+            let ends = line.split_off(end);
+            (line, ends)
+        });
+        let (kills, ends): (Vec<_>, Vec<_>) = halves.unzip();
+        for telling in kills.into_iter().chain(ends).flatten() {
+            match telling {
+                Telling::Event(happening) => out.publish(&self.config.name, happening),
+                Telling::Hook(..) => {}
             }
         }
     }
