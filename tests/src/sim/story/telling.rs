@@ -186,6 +186,12 @@ impl Telling {
         self.manners.clear();
         self.dress();
         self.sim.hooks.mend();
+        // What could not begin so far may be a restart in place: then the hour is the next daemon's.
+        self.sim.advance(TO_LEAVE);
+        self.see_departure();
+        if self.has_quit {
+            return self.decisions;
+        }
         quiet_hour(&mut self.sim);
         self.decisions.rotate_left(1) ^ self.sim.decisions()
     }
