@@ -168,6 +168,12 @@ impl HookRules {
         let process = self.process(id.watcher, asked.pid);
         #[expect(clippy::wildcard_enum_match_arm, reason = "the other hooks allow nothing")]
         match asked.hook {
+            // A start that was given up, of a watcher that may be made anew without what a client had set.
+            HookName::BeforeStart
+                if !yes && self.names.get(&id.watcher).is_some_and(|it| self.changed.contains(it)) =>
+            {
+                self.starts.remove(&id.watcher);
+            }
             HookName::BeforeStart => _ = self.starts.insert(id.watcher, yes),
             HookName::BeforeSpawn if yes => *self.spawns.entry(id.watcher).or_default() += 1,
             HookName::AfterSpawn if yes => _ = process.map(|process| self.unaccepted.remove(&process)),
