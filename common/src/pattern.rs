@@ -4,8 +4,8 @@
 
 use fancy_regex::{Regex, RegexBuilder};
 
-/// Steps back that one text may cost.
-const BACKTRACK_LIMIT: usize = 100_000;
+/// Steps back that one text may cost. Few, since the names of a thousand watchers may be matched in a row.
+const BACKTRACK_LIMIT: usize = 10_000;
 
 /// The largest compiled form of what needs no steps back, in bytes.
 const SIZE_LIMIT: usize = 1 << 20;
