@@ -8,6 +8,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::wait::wait_until;
+
 /// What the kernel says of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stat {
@@ -28,10 +30,7 @@ pub struct Stat {
 /// Looks at one process; `None` when there is none of that number.
 #[must_use]
 pub fn stat(pid: i32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in brackets may hold anything, brackets included.
-    let (_, rest) = text.rsplit_once(')')?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let fields = fields(pid)?;
     let number = |at: usize| fields.get(at)?.parse::<i32>().ok();
     Some(Stat {
         pid,
@@ -39,8 +38,16 @@ pub fn stat(pid: i32) -> Option<Stat> {
         group: number(2)?,
         session: number(3)?,
         started: fields.get(19)?.parse().ok()?,
-        zombie: matches!(fields.first(), Some(&("Z" | "X"))),
+        zombie: fields.first().is_some_and(|state| state == "Z" || state == "X"),
     })
+}
+
+/// The fields behind the name, its state first.
+fn fields(pid: i32) -> Option<Vec<String>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets may hold anything, brackets included.
+    let (_, rest) = text.rsplit_once(')')?;
+    Some(rest.split_ascii_whitespace().map(str::to_owned).collect())
 }
 
 /// Every process there is.
@@ -84,20 +91,32 @@ pub fn living_descendants(root: i32) -> Vec<i32> {
 /// Its arguments.
 #[must_use]
 pub fn argv(pid: i32) -> Vec<String> {
-    words(&format!("/proc/{pid}/cmdline"))
+    words(pid, "cmdline")
 }
 
 /// Its environment, as it was started with.
 #[must_use]
 pub fn environ(pid: i32) -> BTreeMap<String, String> {
     let pair = |word: String| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-    words(&format!("/proc/{pid}/environ")).into_iter().filter_map(pair).collect()
+    words(pid, "environ").into_iter().filter_map(pair).collect()
 }
 
-fn words(path: &str) -> Vec<String> {
-    let text = String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+fn words(pid: i32, name: &str) -> Vec<String> {
+    wait_until("the words of a new program", || !begins(pid));
+    let text = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
     // Each word ends in a zero byte, the last one too.
     text.strip_suffix('\0').map(|text| text.split('\0').map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// Whether it is within an exec. That has succeeded, and whoever started it knows, before the kernel has noted where
+/// the new program's words are; until then they read as none.
+fn begins(pid: i32) -> bool {
+    const MEMORY: usize = 20;
+    const WORDS_END: usize = 48;
+    let Some(fields) = fields(pid) else { return false };
+    let is_zero = |at: usize| fields.get(at).is_none_or(|field| field == "0");
+    !is_zero(MEMORY) && is_zero(WORDS_END)
 }
 
 /// Its directory.
