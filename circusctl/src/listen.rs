@@ -10,7 +10,6 @@ use std::{pin::pin, time::Duration};
 
 use circus_common::{
     client::{CallError, Client},
-    config::endpoint::{Endpoint, Host},
     consumer::{Consumer, Item},
 };
 use serde_json::{Map, Value, json};
@@ -129,24 +128,6 @@ pub fn named_in(reply: &Reply) -> Option<String> {
     reply.get("options")?.get(EVENTS)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// An endpoint that a daemon named as it is reached from here: one bound to every interface is where the daemon is.
-pub fn seen_from_here(named: &str, control: &str) -> String {
-    match (named.parse(), control.parse()) {
-        (Ok(Endpoint::Tcp { host, port }), Ok(Endpoint::Tcp { host: known, .. })) if is_any(&host) => {
-            Endpoint::Tcp { host: known, port }.to_string()
-        }
-        _ => named.to_owned(),
-    }
-}
-
-fn is_any(host: &Host) -> bool {
-    match host {
-        Host::Any => true,
-        Host::Address(address) => address.is_unspecified(),
-        Host::Name(_) => false,
-    }
-}
-
 /// `topic: payload`, or both in one object.
 fn event(topic: &str, payload: &str, json: bool) -> String {
     if !json {
@@ -177,20 +158,6 @@ mod tests {
         let (given, topics) = split(&args);
         assert_eq!(topics, ["watcher.web"]);
         assert_eq!(given, Some("tcp://127.0.0.1:1"));
-    }
-
-    #[test]
-    fn a_daemon_on_every_interface_publishes_where_it_was_asked() {
-        let table = [
-            ("tcp://*:2", "tcp://host:1", "tcp://host:2"),
-            ("tcp://0.0.0.0:2", "tcp://10.0.0.1:1", "tcp://10.0.0.1:2"),
-            ("tcp://127.0.0.1:2", "tcp://host:1", "tcp://127.0.0.1:2"),
-            ("ipc:///e", "tcp://host:1", "ipc:///e"),
-            ("tcp://*:2", "ipc:///c", "tcp://*:2"),
-        ];
-        for (named, control, expected) in table {
-            assert_eq!(seen_from_here(named, control), expected, "{named} of {control}");
-        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::{
     process::ExitCode,
 };
 
+use circus_common::visible;
+
 /// How a command ended; the numbers are those of Circus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -25,12 +27,14 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Prints a text and a newline on stdout, at once.
+/// Prints a text and a newline on stdout, at once. A terminal is shown names and reasons of others and obeys none of
+/// them; whatever else reads gets what the daemon said.
 ///
 /// # Errors
 /// When nobody reads any more.
 pub fn say(text: &str) -> io::Result<()> {
-    put(&format!("{text}\n"))
+    let shown = if on_terminal() { visible::lines(text) } else { text.into() };
+    put(&format!("{shown}\n"))
 }
 
 /// Prints a text on stdout as it stands, at once. What a reply holds is passed on byte for byte.
@@ -57,7 +61,8 @@ fn write(stdout: &mut impl io::Write, text: &str) -> io::Result<()> {
 /// Prints a text and a newline on stderr. There is nobody to tell when that fails.
 pub fn complain(text: &str) {
     let mut stderr = io::stderr().lock();
-    _ = writeln!(stderr, "{text}");
+    let shown = if stderr.is_terminal() { visible::lines(text) } else { text.into() };
+    _ = writeln!(stderr, "{shown}");
 }
 
 /// Ends the line in which a terminal has shown the `^C` that was typed: whatever follows would stand behind it, or over it.

@@ -2,7 +2,7 @@
 //!
 //! Whatever the daemon does not know, or does not say in time, is left out: Python's circusd has no `why`.
 
-use circus_common::config::python_text::str as str_of;
+use circus_common::{config::python_text::str as str_of, visible};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -27,7 +27,11 @@ pub async fn rows(runner: &mut Runner, status: &Reply) -> Vec<Row> {
     let mut has_why = true;
     let mut rows = Vec::with_capacity(states.len());
     for (name, state) in states {
-        let mut row = Row { name: name.clone(), state: str_of(state), ..Row::default() };
+        let mut row = Row {
+            name: visible::line(name).into(),
+            state: visible::line(&str_of(state)).into(),
+            ..Row::default()
+        };
         if let Some(processes) = infos.and_then(|infos| infos.get(name)).and_then(Value::as_object) {
             let wanted = wanted(runner, name).await;
             fill(&mut row, processes, wanted);
@@ -56,13 +60,13 @@ fn fill(row: &mut Row, processes: &Map<String, Value>, wanted: Option<String>) {
 fn tell_exits(row: &mut Row, reply: &Reply) {
     row.restarts = reply.get("restarts").map(str_of);
     let last = why::latest(reply).map(|exit| LastExit {
-        ending: why::ending(exit),
-        short_ending: why::short_ending(exit),
+        ending: visible::line(&why::ending(exit)).into(),
+        short_ending: visible::line(&why::short_ending(exit)).into(),
         seconds_since: Some(why::seconds_since(exit, reply)),
     });
     // What never ran has not ended, but there is something to tell.
     let never_began = || {
-        let ending = why::latest_spawn_error(reply)?;
+        let ending = visible::line(&why::latest_spawn_error(reply)?).into();
         Some(LastExit { ending, short_ending: "cannot start".to_owned(), seconds_since: None })
     };
     row.last_exit = last.or_else(never_began);

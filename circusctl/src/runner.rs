@@ -4,6 +4,7 @@
 
 use circus_common::{
     client::{CallError, Client, reply_error},
+    config::endpoint::seen_from_here,
     protocol::{ErrorCode, commands::CommandSpec},
     tunnel::{Tunnel, TunnelError},
 };
@@ -223,7 +224,7 @@ impl Runner {
             match listen::listen(&wish, place).await {
                 listen::Ended::With(outcome) => return outcome,
                 listen::Ended::Elsewhere(events) => {
-                    let events = listen::seen_from_here(&events, &named);
+                    let events = seen_from_here(&events, &named);
                     complain(&format!(
                         "circusctl: {named} is for commands, listening to its events at {events}"
                     ));
@@ -243,8 +244,9 @@ impl Runner {
         }
         let control = self.endpoint.clone();
         match timeout(PATIENCE, self.call("globaloptions", listen::question())).await {
-            Ok(Ok(reply)) => listen::named_in(&reply)
-                .map_or_else(usual, |events| listen::seen_from_here(&events, &control)),
+            Ok(Ok(reply)) => {
+                listen::named_in(&reply).map_or_else(usual, |events| seen_from_here(&events, &control))
+            }
             Ok(Err(_)) | Err(_) => usual(),
         }
     }

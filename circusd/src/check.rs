@@ -9,7 +9,10 @@ mod machine;
 
 use std::fmt::{self, Write};
 
-use circus_common::config::{Args, Config, Degree, Host, Loaded, Mistake, WatcherConfig};
+use circus_common::{
+    config::{Args, Config, Degree, Host, Loaded, Mistake, WatcherConfig},
+    visible,
+};
 
 use machine::{Here, Machine, broken_hooks, broken_streams, remarks};
 
@@ -115,14 +118,7 @@ struct Line<T>(T);
 
 impl<T: fmt::Display> fmt::Display for Line<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.to_string().chars() {
-            match c {
-                '\n' => f.write_char(' ')?,
-                c if c.is_control() => write!(f, "{}", c.escape_default())?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
+        f.write_str(&visible::line(&self.0.to_string().replace('\n', " ")))
     }
 }
 

@@ -21,6 +21,7 @@ pub mod subscribers;
 mod syslog;
 pub mod transport;
 pub mod tunnel;
+pub mod visible;
 
 pub use channel::Channel;
 pub use config::endpoint::Endpoint;

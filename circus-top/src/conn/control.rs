@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use circus_common::{
     client::{CallError, Client, reply_error},
-    config::endpoint::Endpoint,
+    config::endpoint::{Endpoint, seen_from_here},
     protocol::{ErrorCode, event::res_name},
 };
 use serde_json::{Map, Value};
@@ -20,7 +20,7 @@ use tokio::{
 use super::{
     AGAIN, Outlet, Way, Wish,
     events::{self, News},
-    find::{Candidate, is_same, reachable},
+    find::{Candidate, is_same},
 };
 use crate::state::{
     command::Action,
@@ -184,7 +184,7 @@ async fn ask_who(candidate: &Candidate, way: &mut Way, stats: &Endpoint) -> Resu
         client,
         endpoint: name.to_owned(),
         version: reply.get("version").and_then(Value::as_str).map(str::to_owned),
-        pubsub: option("pubsub_endpoint").map(|named| reachable(named, name)),
+        pubsub: option("pubsub_endpoint").map(|named| seen_from_here(named, name)),
     })
 }
 

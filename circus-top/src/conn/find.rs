@@ -3,7 +3,7 @@
 //! One that was not named by the operator counts only if the daemon behind it says that it publishes its
 //! statistics where we read them: a key must never reach another daemon than the one on the screen.
 
-use circus_common::config::endpoint::{Endpoint, Host};
+use circus_common::config::endpoint::Endpoint;
 
 /// Where circusd takes commands unless told otherwise.
 const CONTROL_PORT: u16 = 5555;
@@ -54,28 +54,10 @@ pub fn is_same(named: &str, read: &Endpoint) -> bool {
     let Ok(named) = named.parse::<Endpoint>() else { return false };
     match (&named, read) {
         (Endpoint::Tcp { host, port }, Endpoint::Tcp { port: ours, .. }) => {
-            port == ours && (is_any(host) || named == *read || named.is_loopback() && read.is_loopback())
+            port == ours
+                && (host.is_everywhere() || named == *read || named.is_loopback() && read.is_loopback())
         }
         (Endpoint::Ipc { .. }, _) | (_, Endpoint::Ipc { .. }) => named == *read,
-    }
-}
-
-/// An endpoint as a daemon names it, as we must call it: `0.0.0.0` is the host we reach it by.
-#[must_use]
-pub fn reachable(named: &str, control: &str) -> String {
-    match (named.parse(), control.parse()) {
-        (Ok(Endpoint::Tcp { host, port }), Ok(Endpoint::Tcp { host: ours, .. })) if is_any(&host) => {
-            Endpoint::Tcp { host: ours, port }.to_string()
-        }
-        _ => named.to_owned(),
-    }
-}
-
-const fn is_any(host: &Host) -> bool {
-    match host {
-        Host::Any => true,
-        Host::Address(address) => address.is_unspecified(),
-        Host::Name(_) => false,
     }
 }
 
@@ -114,12 +96,5 @@ mod tests {
         ] {
             assert_eq!(is_same(named, &endpoint(read)), same, "{named} {read}");
         }
-    }
-
-    #[test]
-    fn any_interface_is_the_one_we_know() {
-        assert_eq!(reachable("tcp://0.0.0.0:5556", "tcp://web1:5555"), "tcp://web1:5556");
-        assert_eq!(reachable("tcp://127.0.0.1:5556", "tcp://web1:5555"), "tcp://127.0.0.1:5556");
-        assert_eq!(reachable("", "tcp://web1:5555"), "");
     }
 }

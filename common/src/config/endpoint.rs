@@ -41,6 +41,18 @@ pub enum Host {
     Name(String),
 }
 
+impl Host {
+    /// Whether what is bound to it is reached by every interface.
+    #[must_use]
+    pub const fn is_everywhere(&self) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Address(address) => address.is_unspecified(),
+            Self::Name(_) => false,
+        }
+    }
+}
+
 /// The text is no endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no endpoint: {reason}")]
@@ -136,19 +148,26 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// An endpoint as a daemon names it, as it is reached from where `control` reaches that daemon: one that is bound to every
+/// interface has that host.
+#[must_use]
+pub fn seen_from_here(named: &str, control: &str) -> String {
+    match (named.parse(), control.parse()) {
+        (Ok(Endpoint::Tcp { host, port }), Ok(Endpoint::Tcp { host: known, .. })) if host.is_everywhere() => {
+            Endpoint::Tcp { host: known, port }.to_string()
+        }
+        _ => named.to_owned(),
+    }
+}
+
 fn hosts_collide(one: &Host, other: &Host) -> bool {
-    let everywhere = |host: &Host| match host {
-        Host::Any => true,
-        Host::Address(address) => address.is_unspecified(),
-        Host::Name(_) => false,
-    };
     let number = |host: &Host| match host {
         Host::Name(name) if name.eq_ignore_ascii_case("localhost") => {
             Host::Address(Ipv4Addr::LOCALHOST.into())
         }
         Host::Any | Host::Address(_) | Host::Name(_) => host.clone(),
     };
-    everywhere(one) || everywhere(other) || number(one) == number(other)
+    one.is_everywhere() || other.is_everywhere() || number(one) == number(other)
 }
 
 fn tcp(address: &str) -> Result<Endpoint, String> {
@@ -237,6 +256,21 @@ mod tests {
                 (written, loopback),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_daemon_on_every_interface_publishes_where_it_was_asked() {
+        let table = [
+            ("tcp://*:2", "tcp://host:1", "tcp://host:2"),
+            ("tcp://0.0.0.0:2", "tcp://10.0.0.1:1", "tcp://10.0.0.1:2"),
+            ("tcp://127.0.0.1:2", "tcp://host:1", "tcp://127.0.0.1:2"),
+            ("ipc:///e", "tcp://host:1", "ipc:///e"),
+            ("tcp://*:2", "ipc:///c", "tcp://*:2"),
+            ("", "tcp://host:1", ""),
+        ];
+        for (named, control, expected) in table {
+            assert_eq!(seen_from_here(named, control), expected, "{named} of {control}");
         }
     }
 

@@ -14,6 +14,7 @@ use tracing::{
 };
 
 use super::level::Level;
+use crate::visible::moves_the_cursor;
 
 /// Text beyond this many bytes is cut off. It also keeps a line within one datagram.
 pub(super) const TEXT_LIMIT: usize = 8 * 1024;
@@ -103,7 +104,7 @@ impl Write for Escape<'_> {
             if self.0.len() > TEXT_LIMIT {
                 return Err(fmt::Error);
             }
-            if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}') {
+            if moves_the_cursor(c) {
                 self.0.extend(c.escape_default());
             } else {
                 self.0.push(c);

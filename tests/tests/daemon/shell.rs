@@ -4,6 +4,7 @@ use circus_tests::{
     daemon::{Daemon, programs},
     terminal::Terminal,
 };
+use serde_json::json;
 
 const WEB: &str =
     "[watcher:web]\ncmd = /bin/sh -c 'echo ready; exec sleep 1000'\nstdout_stream.class = QueueStream\n";
@@ -71,4 +72,18 @@ fn what_was_to_follow_an_interrupted_command_is_not_run() {
     terminal.press("numprocesses\r");
     terminal.wait("its answer", |shown| answers(shown).last() == Some(&"1"));
     assert_eq!((terminal.said("incr"), &daemon.option("web", "numprocesses")), (0, &1.into()));
+}
+
+#[test]
+fn a_name_with_escape_sequences_is_shown_and_not_obeyed() {
+    let daemon = Daemon::start("[watcher:web]\ncmd = sleep 1000\n");
+    daemon.ok("add", json!({"name": "we\u{1b}[2J\u{9b}2Jb", "cmd": "sleep 1000"}));
+    let mut terminal = shell(&daemon);
+    terminal.press("list\rstatus\r");
+    terminal.wait("both answers and the table", |shown| {
+        shown.to_lowercase().matches(r"we\u{1b}[2j\u{9b}2jb").count() == 3
+    });
+    // What a program reads is what the daemon said.
+    let said = daemon.ctl(&["list"]);
+    assert!(String::from_utf8(said.stdout).unwrap().to_lowercase().contains("we\u{1b}[2j\u{9b}2jb"));
 }

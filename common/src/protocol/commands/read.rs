@@ -80,7 +80,9 @@ pub(super) const LISTEN: CommandSpec = CommandSpec {
     doc: "Prints events as they are published, one a line: the topic, then the payload. circusctl does this \
           by itself on the event endpoint; sent to the control endpoint it is refused.\n\n\
           A topic selects all events whose topic begins with it: `watcher.web.` those of one watcher, \
-          `watcher.web.reap` its exits, nothing at all every event.",
+          `watcher.web.reap` its exits, nothing at all every event.\n\n\
+          `--endpoint`, or an argument with `://` in it, is where events are published; an endpoint for commands \
+          is asked where its daemon publishes them.",
     access: Access::Read,
     properties: &[],
     reply: &[],
