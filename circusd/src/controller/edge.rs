@@ -18,7 +18,7 @@ use super::{
     Incoming,
     inflight::{Envelope, InFlight},
 };
-use crate::arbiter::id::RequestId;
+use crate::{arbiter::id::RequestId, os::memory};
 
 /// Turns given to the task that writes to a client whose queue is full, before its answer is dropped: a burst of
 /// answers is longer than the queue, and the client may well be reading.
@@ -27,6 +27,9 @@ const WRITING_TURNS: u32 = 64;
 /// Turns in which requests are still taken in, and refused, when all else is closed: what connections have not read by
 /// then is lost.
 const LAST_TURNS: u32 = 16;
+
+/// An answer of so many bytes leaves memory to give back: the figures of some fifty processes have as many.
+const LONG_ANSWER: usize = 16 * 1024;
 
 /// What the daemon's loop tells the task.
 #[derive(Debug)]
@@ -247,6 +250,9 @@ impl Edge {
 
     async fn send(&mut self, peer: &Peer, envelope: Envelope, id: &Echo, reply: &Reply) {
         let body = Bytes::from(reply.encode(id, wall_time()));
+        if body.len() >= LONG_ANSWER {
+            memory::tidy_later();
+        }
         let frames = match envelope {
             Envelope::Bare => vec![body],
             Envelope::Delimited => vec![Bytes::new(), body],

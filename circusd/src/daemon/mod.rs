@@ -214,6 +214,8 @@ impl Daemon {
         };
         daemon.discover(&circus);
         daemon.live.ready();
+        // What only the start has needed, once the first processes run.
+        memory::tidy_later();
         Ok(daemon)
     }
 

@@ -1,5 +1,5 @@
 //! Gives memory back to the system: what the allocator keeps of a thousand spawns, or of a large configuration that was
-//! read, is more than the daemon needs for all its processes.
+//! read, is more than the daemon needs for all its processes; and what was executed for that is most of its program.
 //!
 //! The allocator is the process's, so this is too: a thread that is started by the first call and sleeps without end
 //! once it has done its work. Never on the decision thread, which would wait for milliseconds.
@@ -24,6 +24,7 @@ pub fn tidy_later() {
 #[cfg(target_env = "gnu")]
 mod keeper {
     use std::{
+        ptr, slice,
         sync::{
             LazyLock,
             mpsc::{Receiver, SyncSender, sync_channel},
@@ -56,7 +57,42 @@ mod keeper {
             while calls.recv_timeout(CALM).is_ok() {}
             // SAFETY: `malloc_trim` takes the allocator's own locks and moves nothing that is in use.
             unsafe { libc::malloc_trim(0) };
+            let_go_of_code();
         }
+    }
+
+    /// Unmaps what was read of the program's and its libraries' files: a part of it only the start needs. Whatever is used
+    /// again is mapped again, from the page cache as a rule.
+    fn let_go_of_code() {
+        // SAFETY: the function has the type that is asked for and is called before this returns.
+        unsafe { libc::dl_iterate_phdr(Some(let_go_of_object), ptr::null_mut()) };
+    }
+
+    unsafe extern "C" fn let_go_of_object(
+        info: *mut libc::dl_phdr_info,
+        _size: libc::size_t,
+        _data: *mut libc::c_void,
+    ) -> libc::c_int {
+        let page = rustix::param::page_size();
+        // SAFETY: the linker lends us its description of an object during the call.
+        let info = unsafe { &*info };
+        // SAFETY: and that of its segments.
+        let segments = unsafe { slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+        let base = info.dlpi_addr as usize;
+        for segment in segments.iter().filter(|it| it.p_type == libc::PT_LOAD && it.p_flags & libc::PF_W == 0)
+        {
+            let begin = base.wrapping_add(segment.p_vaddr as usize);
+            let end = begin.wrapping_add(segment.p_filesz as usize);
+            // Whole pages, so that no neighbour's is among them.
+            let (begin, end) = (begin.next_multiple_of(page), end / page * page);
+            if begin < end {
+                // SAFETY: nobody writes to such a segment, so each page of it is as in the file and comes from there again.
+                unsafe {
+                    libc::madvise(ptr::without_provenance_mut(begin), end - begin, libc::MADV_DONTNEED)
+                };
+            }
+        }
+        0
     }
 }
 

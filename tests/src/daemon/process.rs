@@ -175,7 +175,17 @@ pub fn switches(pid: i32) -> (u64, usize) {
 /// Resident memory in KiB.
 #[must_use]
 pub fn resident(pid: i32) -> u64 {
-    status(pid, "VmRSS").split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+    kib(pid, "VmRSS")
+}
+
+/// The most resident memory it has had, in KiB.
+#[must_use]
+pub fn most_resident(pid: i32) -> u64 {
+    kib(pid, "VmHWM")
+}
+
+fn kib(pid: i32, name: &str) -> u64 {
+    status(pid, name).split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// Sends it a signal; that it is gone is no error.

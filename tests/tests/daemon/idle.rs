@@ -6,7 +6,11 @@ use circus_tests::daemon::{Daemon, Plan, process, skip, wait};
 
 #[test]
 fn a_daemon_with_nobody_connected_and_nothing_due_does_not_wake_up() {
-    comes_to_rest(&started(20));
+    let daemon = started(20);
+    daemon.wait_until("what the start has needed to be given back", |daemon| {
+        process::resident(daemon.pid()) < process::most_resident(daemon.pid()) / 3 * 2
+    });
+    comes_to_rest(&daemon);
 }
 
 #[test]
