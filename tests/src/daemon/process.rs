@@ -110,13 +110,13 @@ fn words(pid: i32, name: &str) -> Vec<String> {
 }
 
 /// Whether it is within an exec. That has succeeded, and whoever started it knows, before the kernel has noted where
-/// the new program's words are; until then they read as none.
+/// the new program's words are, and then its code; until then they read as none. Where we may not know, the code is at 1.
 fn begins(pid: i32) -> bool {
     const MEMORY: usize = 20;
-    const WORDS_END: usize = 48;
+    const CODE: usize = 23;
     let Some(fields) = fields(pid) else { return false };
     let is_zero = |at: usize| fields.get(at).is_none_or(|field| field == "0");
-    !is_zero(MEMORY) && is_zero(WORDS_END)
+    !is_zero(MEMORY) && is_zero(CODE)
 }
 
 /// Its directory.
